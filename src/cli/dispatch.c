@@ -1,0 +1,132 @@
+#include "dispatch.h"
+
+#include <unistd.h>
+
+#include "commands.h"
+#include "ctx.h"
+#include "exit.h"
+#include "help.h"
+#include "util/mem.h"
+#include "util/str.h"
+
+static void put_clean(FILE *f, const char *s)
+{
+	for (; *s; s++)
+		(void)fputc((unsigned char)*s < 0x20 || *s == 0x7f ? '?' : *s, f);
+}
+
+void dispatch_error(struct cairn_ctx *ctx, const struct cairn_err *err)
+{
+	(void)fprintf(ctx->err, "%scairn: error:%s ", ctx->color_err ? "\033[31;1m" : "",
+	              ctx->color_err ? "\033[0m" : "");
+	if (err->path[0]) {
+		put_clean(ctx->err, err->path);
+		if (err->line)
+			(void)fprintf(ctx->err, ":%u", err->line);
+		if (err->line && err->col)
+			(void)fprintf(ctx->err, ":%u", err->col);
+		(void)fputs(": ", ctx->err);
+	}
+	put_clean(ctx->err, err->msg);
+	(void)fputc('\n', ctx->err);
+}
+
+static int check_words(const struct cli_cmd *cmd, const struct opt_result *words,
+                       struct cairn_err *err)
+{
+	if (words->argc >= cmd->min_args && words->argc <= cmd->max_args)
+		return 0;
+	if (words->argc > cmd->max_args)
+		return cairn_fail(err, CAIRN_E_USAGE, "unexpected word '%s'; usage: cairn %s%s%s",
+		                  words->argv[cmd->max_args], cmd->name, *cmd->args ? " " : "",
+		                  cmd->args);
+	return cairn_fail(err, CAIRN_E_USAGE, "too few words; usage: cairn %s%s%s", cmd->name,
+	                  *cmd->args ? " " : "", cmd->args);
+}
+
+/* Results that did not reach their file are a failure, or a full disk goes unseen. */
+static int flush_out(struct cairn_ctx *ctx, struct cairn_err *err)
+{
+	if (fflush(ctx->out) != 0 || ferror(ctx->out))
+		return cairn_fail_sys(err, "writing the result");
+	return 0;
+}
+
+static int print_help(struct cairn_ctx *ctx, const struct cli_cmd *cmd)
+{
+	struct strbuf text;
+
+	strbuf_init(&text, HELP_MAX);
+	help_command(cmd, &text);
+	(void)fwrite(text.ptr, 1, text.len, ctx->out);
+	strbuf_done(&text);
+	return 0;
+}
+
+static int run_command(struct cairn_ctx *ctx, const struct cli_cmd *cmd, int argc, char **argv,
+                       int *ret_exit, struct cairn_err *err)
+{
+	static const struct cli_opt none[] = { { 0 } };
+	const struct cli_opt *opts = cmd->opts ? cmd->opts : none;
+	struct opt_spec spec = { cmd->name, opts, cmd->stop_at_word };
+	struct cli_call call = { .ctx = ctx, .cmd = cmd };
+	struct opt_result words;
+	cleanup_free void *into = xcalloc(1, cmd->opts_size + 1);
+	int r;
+
+	if (cmd->defaults)
+		memcpy(into, cmd->defaults, cmd->opts_size);
+	r = opt_parse(&spec, argc, argv, into, &words, err);
+	if (r == 0 && words.help) {
+		r = print_help(ctx, cmd);
+	} else if (r == 0) {
+		r = check_words(cmd, &words, err);
+		call.opts = into;
+		call.argc = words.argc;
+		call.argv = words.argv;
+		if (r == 0 && cmd->needs & CLI_NEED_HOME)
+			r = ctx_home(ctx->envp, geteuid(), &ctx->home, err);
+		if (r == 0)
+			r = cmd->run(&call, err);
+	}
+	opt_done(opts, into);
+	opt_result_done(&words);
+	if (r == 0)
+		r = flush_out(ctx, err);
+	*ret_exit = call.exit_code;
+	return r;
+}
+
+/* Words before a command are the global --help and --version. */
+static const char *command_name(const char *word)
+{
+	if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)
+		return "help";
+	if (strcmp(word, "--version") == 0)
+		return "version";
+	return word;
+}
+
+int dispatch(struct cairn_ctx *ctx, int argc, char **argv)
+{
+	const char *name = argc > 1 ? command_name(argv[1]) : "help";
+	const struct cli_cmd *cmd = cli_command_find(name);
+	struct cairn_err err = { 0 };
+	int code = 0, r;
+
+	if (cmd) {
+		r = run_command(ctx, cmd, argc > 2 ? argc - 2 : 0, argv + (argc > 2 ? 2 : argc),
+		                &code, &err);
+	} else if (name[0] == '-') {
+		r = cairn_fail(&err, CAIRN_E_USAGE,
+		               "unknown option %s before the command; see 'cairn help'", name);
+	} else {
+		r = cli_command_unknown(name, &err);
+	}
+	if (r == 0)
+		return code;
+	dispatch_error(ctx, &err);
+	if (err.code == CAIRN_E_USAGE && cmd)
+		(void)fprintf(ctx->err, "hint: 'cairn %s --help' lists what it takes\n", name);
+	return cmd && cmd->fail_exit ? cmd->fail_exit : exit_of(err.code);
+}
