@@ -14,6 +14,7 @@ static void one_line(char *s)
 			*s = ' ';
 }
 
+PRINTF(3, 0)
 static void fill(struct cairn_err *err, enum cairn_code code, const char *fmt, va_list ap)
 {
 	char msg[sizeof(err->msg)];

@@ -31,7 +31,7 @@ static int member(const json_t *obj, const char *key, bool (*is)(const json_t *)
 {
 	json_t *v = json_object_get(obj, key);
 
-	if (v && json_is_null(v))
+	if (json_is_null(v))
 		v = NULL;
 	if (v && !is(v))
 		return cairn_fail(err, CAIRN_E_SYNTAX, "'%s' is not %s", key, type);
