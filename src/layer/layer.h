@@ -1,0 +1,30 @@
+/* layer/layer.h - layers of an image: what is in them, and how they are made,
+ * read, compressed and compared.  No mounts, no store, no network.
+ *
+ *	stream.h    bytes pulled or pushed
+ *	entry.h     one path
+ *	index.h     all paths of a layer, and the form they are stored in
+ *	tree.h      what a chain of layers looks like
+ *	plan.h      what a layer shall hold
+ *	write.h     plan -> layer; index -> tar
+ *	scan.h      a step's changes -> plan
+ *	unpack.h    foreign tar -> layer
+ *	compress.h  blobs
+ *
+ * Nothing here has global state; an object may be used by one thread at a time
+ * unless its header says more.
+ */
+#ifndef CAIRN_LAYER_LAYER_H
+#define CAIRN_LAYER_LAYER_H
+
+#include "compress.h"
+#include "entry.h"
+#include "index.h"
+#include "plan.h"
+#include "scan.h"
+#include "stream.h"
+#include "tree.h"
+#include "unpack.h"
+#include "write.h"
+
+#endif
