@@ -17,7 +17,7 @@ static int run(struct cli_call *call, struct cairn_err *err)
 }
 
 static const struct cli_opt opts[] = {
-	{ "json", OPT_FLAG(struct version_opts, json), .help = "Print JSON" },
+	{ "json", 0, OPT_FLAG(struct version_opts, json), .help = "Print JSON" },
 	{ 0 },
 };
 

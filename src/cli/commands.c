@@ -4,6 +4,7 @@
 #include "util/str.h"
 
 const struct cli_cmd *const cli_commands[] = {
+	&cmd_build,
 	&cmd_help,
 	&cmd_version,
 	NULL,

@@ -13,6 +13,7 @@ const struct cli_cmd *cli_command_find(const char *name);
 /* Print the error line for `name`: CAIRN_E_USAGE with a suggestion. */
 int cli_command_unknown(const char *name, struct cairn_err *err);
 
+extern const struct cli_cmd cmd_build;
 extern const struct cli_cmd cmd_help;
 extern const struct cli_cmd cmd_version;
 

@@ -1,0 +1,279 @@
+#include "build_values.h"
+
+#include <arpa/inet.h>
+#include <sys/resource.h>
+
+#include "util/num.h"
+
+#define FIELDS_MAX 32 /* KEY=VALUE fields of one option */
+
+/* One value split at its commas; a field may be "quoted, as in CSV". */
+struct fields {
+	struct build_pair at[FIELDS_MAX];
+	size_t n;
+};
+
+static int split_fields(const char *opt, const char *text, struct arena *a, struct fields *f,
+                        struct cairn_err *err)
+{
+	const char *p = text;
+
+	f->n = 0;
+	while (*p) {
+		bool quoted = *p == '"';
+		const char *start = quoted ? p + 1 : p;
+		const char *end = start;
+		str key, value;
+
+		while (*end && *end != (quoted ? '"' : ','))
+			end++;
+		if (quoted && !*end)
+			return cairn_fail(err, CAIRN_E_USAGE, "--%s '%s': a \" is not closed", opt,
+			                  text);
+		p = end + quoted;
+		if (*p == ',')
+			p++;
+		else if (*p)
+			return cairn_fail(err, CAIRN_E_USAGE, "--%s '%s': a comma must follow \"",
+			                  opt, text);
+		if (f->n == FIELDS_MAX)
+			return cairn_fail(err, CAIRN_E_USAGE, "--%s has more than %d fields", opt,
+			                  FIELDS_MAX);
+		if (!str_cut(str_n(start, (size_t)(end - start)), '=', &key, &value))
+			value = str_n(NULL, 0);
+		f->at[f->n].key = arena_cstr(a, key);
+		f->at[f->n++].value = value.ptr ? arena_cstr(a, value) : NULL;
+	}
+	return 0;
+}
+
+static int fail_field(const char *opt, const struct build_pair *p, const char *want,
+                      struct cairn_err *err)
+{
+	return cairn_fail(err, CAIRN_E_USAGE, "--%s: '%s%s%s' is not %s", opt, p->key,
+	                  p->value ? "=" : "", p->value ? p->value : "", want);
+}
+
+static int index_of(const char *const *names, const char *s)
+{
+	for (int i = 0; names[i]; i++)
+		if (strcmp(names[i], s) == 0)
+			return i;
+	return -1;
+}
+
+static int output_field(const struct build_pair *p, struct build_output *o, struct cairn_err *err)
+{
+	static const char *const types[] = { "store", "oci", "docker", "tar", "local", NULL };
+	static const char *const methods[] = { "", "uncompressed", "gzip", "zstd", NULL };
+	const char *v = p->value ? p->value : "";
+	uint64_t level = 0;
+	int i;
+
+	if (strcmp(p->key, "type") == 0) {
+		if (strcmp(v, "registry") == 0 || strcmp(v, "image") == 0 ||
+		    strcmp(v, "cacheonly") == 0)
+			return cairn_fail(err, CAIRN_E_UNSUPPORTED,
+			                  "--output type=%s is not built yet", v);
+		i = index_of(types, v);
+		if (i < 0)
+			return fail_field("output", p, "one of type=oci, docker, tar, local, store",
+			                  err);
+		o->type = (enum build_output_type)i;
+	} else if (strcmp(p->key, "dest") == 0 && *v) {
+		o->dest = p->value;
+	} else if (strcmp(p->key, "name") == 0 && *v) {
+		o->name = p->value;
+	} else if (strcmp(p->key, "compression") == 0) {
+		i = index_of(methods, v);
+		if (i < 1)
+			return fail_field("output", p, "compression=uncompressed, gzip or zstd",
+			                  err);
+		o->compression = (enum build_compression)i;
+	} else if (strcmp(p->key, "compression-level") == 0) {
+		if (num_u64(str_of(v), 22, &level, err) < 0)
+			return fail_field("output", p, "a level of 0 to 22", err);
+		o->level = (int)level;
+	} else if (strcmp(p->key, "tar") == 0 &&
+	           (strcmp(v, "true") == 0 || strcmp(v, "false") == 0)) {
+		o->tar = v[0] == 't';
+	} else {
+		return fail_field("output", p, "a field of --output", err);
+	}
+	return 0;
+}
+
+int build_output_parse(const char *value, struct arena *a, struct build_output *ret,
+                       struct cairn_err *err)
+{
+	struct build_output o = { .level = -1, .tar = true };
+	bool typed = false;
+	struct fields f;
+
+	if (!strchr(value, '=') && !strchr(value, ',')) {
+		if (!*value)
+			return cairn_fail(err, CAIRN_E_USAGE, "--output is empty");
+		o.type = strcmp(value, "-") == 0 ? BUILD_OUTPUT_TAR : BUILD_OUTPUT_LOCAL;
+		o.dest = arena_cstr(a, str_of(value));
+		*ret = o;
+		return 0;
+	}
+	TRY(split_fields("output", value, a, &f, err));
+	for (size_t i = 0; i < f.n; i++) {
+		typed = typed || strcmp(f.at[i].key, "type") == 0;
+		TRY(output_field(&f.at[i], &o, err));
+	}
+	if (!typed)
+		return cairn_fail(err, CAIRN_E_USAGE, "--output '%s': type= is missing", value);
+	if (o.type == BUILD_OUTPUT_LOCAL && (!o.dest || strcmp(o.dest, "-") == 0))
+		return cairn_fail(err, CAIRN_E_USAGE, "--output '%s': dest=FOLDER is missing",
+		                  value);
+	if (!o.dest && o.type != BUILD_OUTPUT_STORE)
+		o.dest = "-";
+	if (o.type == BUILD_OUTPUT_OCI && !o.tar && strcmp(o.dest, "-") == 0)
+		return cairn_fail(err, CAIRN_E_USAGE, "--output '%s': dest=FOLDER is missing",
+		                  value);
+	*ret = o;
+	return 0;
+}
+
+int build_secret_parse(const char *value, struct arena *a, struct build_secret *ret,
+                       struct cairn_err *err)
+{
+	struct build_secret s = { 0 };
+	const char *type = "";
+	struct fields f;
+
+	TRY(split_fields("secret", value, a, &f, err));
+	for (size_t i = 0; i < f.n; i++) {
+		const struct build_pair *p = &f.at[i];
+
+		if (!p->value || !*p->value)
+			return fail_field("secret", p, "KEY=VALUE", err);
+		if (strcmp(p->key, "id") == 0)
+			s.id = p->value;
+		else if (strcmp(p->key, "src") == 0 || strcmp(p->key, "source") == 0)
+			s.src = p->value;
+		else if (strcmp(p->key, "env") == 0)
+			s.env = p->value;
+		else if (strcmp(p->key, "type") == 0 &&
+		         (strcmp(p->value, "file") == 0 || strcmp(p->value, "env") == 0))
+			type = p->value;
+		else
+			return fail_field("secret", p, "a field of --secret", err);
+	}
+	if (!s.id)
+		return cairn_fail(err, CAIRN_E_USAGE, "--secret '%s': id= is missing", value);
+	if (s.src && s.env)
+		return cairn_fail(err, CAIRN_E_USAGE,
+		                  "--secret '%s' has both src= and env=", value);
+	if (strcmp(type, "env") == 0 && s.src) {
+		s.env = s.src;
+		s.src = NULL;
+	}
+	if (!s.src && !s.env) /* as docker: the variable of that name, else the file */
+		s.env = s.id;
+	*ret = s;
+	return 0;
+}
+
+int build_pair_parse(const char *opt, const char *text, struct arena *a, struct build_pair *ret,
+                     struct cairn_err *err)
+{
+	str key, value;
+	bool cut = str_cut(str_of(text), '=', &key, &value);
+
+	if (key.len == 0)
+		return cairn_fail(err, CAIRN_E_USAGE, "--%s '%s': the name is missing", opt, text);
+	*ret = (struct build_pair){ arena_cstr(a, key), cut ? arena_cstr(a, value) : NULL };
+	return 0;
+}
+
+static bool is_ip(const char *s)
+{
+	unsigned char buf[sizeof(struct in6_addr)];
+
+	return inet_pton(AF_INET, s, buf) == 1 || inet_pton(AF_INET6, s, buf) == 1;
+}
+
+int build_host_parse(const char *text, struct arena *a, struct build_host *ret,
+                     struct cairn_err *err)
+{
+	str name = str_of(text), ip;
+	char *addr;
+
+	if (!str_cut(str_of(text), '=', &name, &ip) && !str_cut(str_of(text), ':', &name, &ip))
+		return cairn_fail(err, CAIRN_E_USAGE, "--add-host '%s': give HOST:IP", text);
+	if (ip.len > 2 && ip.ptr[0] == '[' && ip.ptr[ip.len - 1] == ']')
+		ip = str_n(ip.ptr + 1, ip.len - 2);
+	addr = arena_cstr(a, ip);
+	for (size_t i = 0; i < name.len; i++)
+		if ((unsigned char)name.ptr[i] <= ' ')
+			name.len = 0;
+	if (name.len == 0)
+		return cairn_fail(err, CAIRN_E_USAGE, "--add-host '%s': the host is missing", text);
+	if (strcmp(addr, "host-gateway") != 0 && !is_ip(addr))
+		return cairn_fail(err, CAIRN_E_USAGE, "--add-host '%s': '%s' is no IP address",
+		                  text, addr);
+	*ret = (struct build_host){ arena_cstr(a, name), addr };
+	return 0;
+}
+
+static const struct {
+	const char *name;
+	int resource;
+} limits[] = {
+	{ "as", RLIMIT_AS },
+	{ "core", RLIMIT_CORE },
+	{ "cpu", RLIMIT_CPU },
+	{ "data", RLIMIT_DATA },
+	{ "fsize", RLIMIT_FSIZE },
+	{ "locks", RLIMIT_LOCKS },
+	{ "memlock", RLIMIT_MEMLOCK },
+	{ "msgqueue", RLIMIT_MSGQUEUE },
+	{ "nice", RLIMIT_NICE },
+	{ "nofile", RLIMIT_NOFILE },
+	{ "nproc", RLIMIT_NPROC },
+	{ "rss", RLIMIT_RSS },
+	{ "rtprio", RLIMIT_RTPRIO },
+	{ "rttime", RLIMIT_RTTIME },
+	{ "sigpending", RLIMIT_SIGPENDING },
+	{ "stack", RLIMIT_STACK },
+};
+
+static int limit_value(str s, uint64_t *ret, struct cairn_err *err)
+{
+	if (str_is(s, "-1") || str_is(s, "unlimited")) {
+		*ret = UINT64_MAX;
+		return 0;
+	}
+	return num_u64(s, UINT64_MAX - 1, ret, err);
+}
+
+int build_ulimit_parse(const char *text, struct build_ulimit *ret, struct cairn_err *err)
+{
+	struct build_ulimit u = { .resource = -1 };
+	str name, values, soft, hard;
+
+	if (!str_cut(str_of(text), '=', &name, &values))
+		return cairn_fail(err, CAIRN_E_USAGE, "--ulimit '%s': give NAME=SOFT[:HARD]", text);
+	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
+		if (str_is(name, limits[i].name)) {
+			u.name = limits[i].name;
+			u.resource = limits[i].resource;
+		}
+	}
+	if (u.resource < 0)
+		return cairn_fail(err, CAIRN_E_USAGE, "--ulimit '%s': no limit is called '%.*s'",
+		                  text, STR(name));
+	if (!str_cut(values, ':', &soft, &hard))
+		hard = soft;
+	if (limit_value(soft, &u.soft, err) < 0 || limit_value(hard, &u.hard, err) < 0) {
+		err->code = CAIRN_E_USAGE;
+		return cairn_wrap(err, "--ulimit '%s'", text);
+	}
+	if (u.soft > u.hard)
+		return cairn_fail(err, CAIRN_E_USAGE, "--ulimit '%s': soft is above hard", text);
+	*ret = u;
+	return 0;
+}
