@@ -1,0 +1,106 @@
+/* registry/registry.h - images at a registry.
+ *
+ * The OCI distribution specification
+ * (https://github.com/opencontainers/distribution-spec/blob/main/spec.md), pull side, as
+ * Docker Hub, ECR, GHCR, Quay and docker-registry speak it.
+ *
+ * One `struct registry` serves all registries of a command and all threads: it keeps what
+ * was learned about each host (scheme, credentials, tokens).  Nothing is cached on disk.
+ *
+ * Nothing that arrives is believed: manifests, configs and blobs are checked against the
+ * digest that named them, before (manifest, config) or while (blob) the caller sees them.
+ *
+ * Errors: CAIRN_E_NOT_FOUND no such repository, tag, digest or platform (says which);
+ * CAIRN_E_AUTH credentials are missing or refused (says how to log in);
+ * CAIRN_E_TRANSIENT unreachable or overloaded, after retries;
+ * CAIRN_E_DIGEST the registry sent other bytes than it promised;
+ * CAIRN_E_SYNTAX an answer that is not what the specification says;
+ * CAIRN_E_UNSUPPORTED Docker schema 1; CAIRN_E_CANCELLED.
+ */
+#ifndef CAIRN_REGISTRY_REGISTRY_H
+#define CAIRN_REGISTRY_REGISTRY_H
+
+#include "auth_header.h"
+#include "image/image.h"
+#include "net/net.h"
+
+struct registry;
+
+struct registry_opts {
+	struct http_client *http;  /* borrowed; outlives the registry */
+	const char *docker_config; /* directory of config.json, see credentials_dir(); NULL =
+	                              anonymous */
+	const char *const
+		*insecure; /* "host:port" to be spoken to by plain HTTP; ends with NULL; may
+	                      be NULL. localhost, 127.x and [::1] always are. Borrowed. */
+};
+
+struct registry *registry_new(const struct registry_opts *opts);
+void registry_free(struct registry *r); /* no call may be running; NULL is fine */
+DEFINE_CLEANUP(struct registry *, registry_free);
+#define cleanup_registry __attribute__((cleanup(registry_free_p_)))
+
+/* Is the registry at `domain` there, and does it accept our credentials? For doctor. */
+int registry_ping(struct registry *r, const char *domain, struct cairn_err *err);
+
+/* An image of one platform, resolved: everything but its layers. */
+struct registry_image {
+	struct arena *arena;      /* owns what is below */
+	struct reference ref;     /* as asked for */
+	struct digest top_digest; /* what the tag points to: an index, or the manifest itself */
+	struct digest manifest_digest; /* of the platform's manifest; pin with this */
+	str manifest_type;             /* its media type */
+	str manifest_bytes;            /* as served; the digest is over them */
+	struct manifest manifest;      /* .kind is MANIFEST_IMAGE */
+	str config_bytes;              /* as served; manifest.config.digest is over them */
+	struct image_config config;    /* n_diff_ids equals manifest.n_layers */
+};
+
+void registry_image_free(struct registry_image *i); /* NULL is fine */
+DEFINE_CLEANUP(struct registry_image *, registry_image_free);
+#define cleanup_registry_image __attribute__((cleanup(registry_image_free_p_)))
+
+/* Resolve `ref` for `platform`: manifest (through at most 2 nested indexes) and config.
+ * Two requests for a single image, three through an index; by digest when ref has one
+ * (its tag is then not looked at).
+ *
+ * Fails with CAIRN_E_NOT_FOUND, listing the platforms there are, when none fits. */
+int registry_resolve(struct registry *r, const struct reference *ref,
+                     const struct platform *platform, struct registry_image **ret,
+                     struct cairn_err *err);
+
+/* The digest a tag points to now, by HEAD: no bytes, and no pull is counted at Docker Hub.
+ * It is the registry's word, not verified; *ret_type is its media type (static). */
+int registry_head(struct registry *r, const struct reference *ref, struct digest *ret_digest,
+                  const struct media_type **ret_type, struct cairn_err *err);
+
+/* A manifest or index as served, verified. Appended to `out` (initialised; its maximum
+ * should be MANIFEST_MAX). ret_type: the Content-Type, owned. */
+int registry_manifest_get(struct registry *r, const struct reference *ref, struct strbuf *out,
+                          char **ret_type, struct cairn_err *err);
+
+/* Receives a blob. Called in the thread that called registry_blob_get(). */
+struct registry_sink {
+	/* The next bytes, in order, each byte once, also when the transfer was resumed. The
+	 * digest is known to be right only when registry_blob_get() has returned 0: what was
+	 * made of the bytes must be thrown away otherwise. */
+	int (*write)(void *ctx, const void *p, size_t n, struct cairn_err *err);
+	/* After each write: bytes so far and in all. NULL is fine. */
+	void (*progress)(void *ctx, uint64_t done, uint64_t total);
+	void *ctx;
+};
+
+/* Stream a blob of the repository of `repo` (its tag and digest are not looked at) to the
+ * sink. A broken connection is resumed with Range, where the registry cannot do that by
+ * skipping what is there already.
+ *
+ * Fails with CAIRN_E_DIGEST when size or digest are not blob's. */
+int registry_blob_get(struct registry *r, const struct reference *repo,
+                      const struct descriptor *blob, const struct registry_sink *sink,
+                      struct cairn_err *err);
+
+/* A small blob into memory; blob->size must be <= out's maximum, else CAIRN_E_SYNTAX. */
+int registry_blob_read(struct registry *r, const struct reference *repo,
+                       const struct descriptor *blob, struct strbuf *out, struct cairn_err *err);
+
+#endif
