@@ -34,8 +34,8 @@ static void put_source(const struct progress *p, const struct progress_step *ste
 		if (n > to || (text.ptr == NULL && line.len == 0))
 			break;
 		mine = n >= step->line && n <= last;
-		strbuf_printf(out, "%s%4u | %s ", mine ? paint(p, PAINT_RED) : "", n,
-		              mine ? ">>>" : "   ");
+		strbuf_printf(out, "%s%4u |%s", mine ? paint(p, PAINT_RED) : "", n,
+		              mine ? " >>> " : line.len > 0 ? "     " : "");
 		text_clean(line, out);
 		strbuf_printf(out, "%s\n", mine ? paint(p, PAINT_OFF) : "");
 	}

@@ -84,8 +84,9 @@ static struct progress_step *step_get(struct progress_state *s, unsigned id)
 	if (id == 0 || id > STEPS_MAX)
 		return NULL;
 	while (s->steps.len < id) {
-		vec_push(&s->steps, (struct progress_step){ .id = (unsigned)s->steps.len + 1,
-		                                            .exit_code = -1 });
+		struct progress_step fresh = { .id = (unsigned)s->steps.len + 1, .exit_code = -1 };
+
+		vec_push(&s->steps, fresh);
 		vec_last(&s->steps)->name = xstrdup("");
 		vec_last(&s->steps)->file = xstrdup("");
 		strbuf_init(&vec_last(&s->steps)->part, PROGRESS_LINE_MAX);

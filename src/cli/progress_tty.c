@@ -159,7 +159,7 @@ static void put_running(struct screen *s, const struct progress_step *step, size
 	char time[32], now[32], total[32];
 
 	strbuf_init(&text, LINE_OUT_MAX);
-	strbuf_printf(&text, " => %s", step->name);
+	strbuf_printf(&text, " -> %s", step->name);
 	put_line(s, PAINT_OFF, strbuf_view(&text),
 	         seconds(state_seconds(step, s->p->now_ns), time));
 	if (step->what && lines > 0) {
