@@ -35,7 +35,9 @@ static void put_source(const struct progress *p, const struct progress_step *ste
 			break;
 		mine = n >= step->line && n <= last;
 		strbuf_printf(out, "%s%4u |%s", mine ? paint(p, PAINT_RED) : "", n,
-		              mine ? " >>> " : line.len > 0 ? "     " : "");
+		              mine           ? " >>> "
+		              : line.len > 0 ? "     "
+		                             : "");
 		text_clean(line, out);
 		strbuf_printf(out, "%s\n", mine ? paint(p, PAINT_OFF) : "");
 	}
@@ -82,10 +84,10 @@ void report_failure(const struct progress *p, size_t max_tail, struct strbuf *ou
 	struct cairn_err ignored;
 	str text = { 0 };
 
+	strbuf_init(&file, SOURCE_MAX);
 	if (!p->state.failed)
 		return;
 	step = &p->state.steps.ptr[p->state.failed - 1];
-	strbuf_init(&file, SOURCE_MAX);
 	strbuf_printf(out, "------\n %s> %s:%s\n", paint(p, PAINT_BOLD), step->name,
 	              paint(p, PAINT_OFF));
 	put_tail(step, max_tail, out);
@@ -105,11 +107,12 @@ void report_summary(const struct progress *p, const struct progress_result *r, s
 	char time[32];
 	int64_t wall = p->now_ns - p->o.start_ns;
 
-	strbuf_printf(out, "%s%s%s in %s: %zu steps, %u cached, %u run",
+	strbuf_printf(out, "%s%s%s in %s: %zu step%s, %u cached, %u run",
 	              paint(p, r->ok ? PAINT_BLUE : PAINT_RED), r->ok ? "Built" : "Failed",
 	              paint(p, PAINT_OFF),
 	              num_human_ns((uint64_t)(wall > 0 ? wall : 0), time, sizeof(time)),
-	              p->state.steps.len, n[STEP_CACHED], n[STEP_DONE]);
+	              p->state.steps.len, p->state.steps.len == 1 ? "" : "s", n[STEP_CACHED],
+	              n[STEP_DONE]);
 	if (n[STEP_FAILED])
 		strbuf_printf(out, ", %u failed", n[STEP_FAILED]);
 	if (n[STEP_CANCELED])

@@ -54,6 +54,9 @@ int num_bytes(str s, uint64_t *ret, struct cairn_err *err)
 
 	while (digits < s.len && s.ptr[digits] >= '0' && s.ptr[digits] <= '9')
 		digits++;
+	if (digits == 0)
+		return cairn_fail(err, CAIRN_E_SYNTAX, "'%.*s' is not a size (like 64m or 2g)",
+		                  STR(s));
 	TRY(num_u64(str_n(s.ptr, digits), UINT64_MAX - 1, &v, err));
 	unit = str_trim(str_skip(s, digits));
 	if (unit.len) {

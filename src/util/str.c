@@ -142,25 +142,31 @@ static unsigned min3(unsigned a, unsigned b, unsigned c)
 	return m < c ? m : c;
 }
 
+/* Optimal string alignment: insert, delete, replace, swap two neighbours. */
 static unsigned distance(str a, str b)
 {
-	unsigned row[SUGGEST_MAX + 1];
+	unsigned rows[3][SUGGEST_MAX + 1];
+	unsigned *before = rows[0], *prev = rows[1], *row = rows[2], *free_row;
 
 	for (unsigned j = 0; j <= b.len; j++)
-		row[j] = j;
+		prev[j] = before[j] = j;
 	for (unsigned i = 1; i <= a.len; i++) {
-		unsigned diag = row[0];
-
 		row[0] = i;
 		for (unsigned j = 1; j <= b.len; j++) {
 			unsigned cost = lower(a.ptr[i - 1]) != lower(b.ptr[j - 1]);
-			unsigned next = min3(row[j] + 1, row[j - 1] + 1, diag + cost);
 
-			diag = row[j];
-			row[j] = next;
+			row[j] = min3(row[j - 1] + 1, prev[j] + 1, prev[j - 1] + cost);
+			if (i > 1 && j > 1 && lower(a.ptr[i - 1]) == lower(b.ptr[j - 2]) &&
+			    lower(a.ptr[i - 2]) == lower(b.ptr[j - 1]) &&
+			    before[j - 2] + 1 < row[j])
+				row[j] = before[j - 2] + 1;
 		}
+		free_row = before;
+		before = prev;
+		prev = row;
+		row = free_row;
 	}
-	return row[b.len];
+	return prev[b.len];
 }
 
 const char *str_suggest(str s, const char *const *names)

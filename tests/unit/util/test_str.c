@@ -27,6 +27,8 @@ void test_str__suggest(void **state)
 	(void)state;
 	assert_string_equal(str_suggest(S("RUNN"), names), "RUN");
 	assert_string_equal(str_suggest(S("WORKDRI"), names), "WORKDIR");
+	assert_string_equal(str_suggest(S("RNU"), names), "RUN");
+	assert_string_equal(str_suggest(S("cpoy"), names), "COPY");
 	assert_null(str_suggest(S("FLY"), names));
 }
 
