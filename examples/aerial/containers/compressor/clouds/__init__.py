@@ -1,0 +1,1 @@
+"""Compression of point clouds: quantise, sort along a space-filling curve, store differences."""

@@ -1,0 +1,1 @@
+"""Simulated flights and the comparison of a reconstruction with the truth."""
