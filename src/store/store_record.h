@@ -21,8 +21,8 @@ enum store_record_kind {
 };
 
 enum store_ref_kind {
-	STORE_REF_LAYER = 1, /* a diff_id */
-	STORE_REF_BLOB,
+	STORE_REF_BLOB = 1,
+	STORE_REF_LAYER, /* a diff_id */
 };
 
 struct store_ref {
