@@ -43,17 +43,19 @@ struct dockerfile_node {
 	unsigned line, end_line; /* 1-based, inclusive; heredoc bodies belong to it */
 	str name;                /* lower case: "run" */
 	str keyword;             /* the same as written */
-	str text;   /* whole instruction without heredoc bodies, continuations joined */
-	str rest;   /* text after name and flags, blanks trimmed off both ends */
-	str *flags; /* "--mount=type=cache,..."; quotes and escapes removed */
+	str text;       /* whole instruction without heredoc bodies, continuations joined */
+	str rest;       /* text after name and flags, blanks trimmed off both ends */
+	str *flags_raw; /* "--mount=type=cache,...", as written */
+	str *flags;     /* the same without quotes and escapes */
 	size_t n_flags;
 	/* JSON form: the elements. RUN, CMD, ENTRYPOINT in shell form: one string, or none
 	 * when nothing follows. ENV, LABEL: key, value, key, value. HEALTHCHECK: "NONE", or
 	 * "CMD" and the rest as for CMD. ONBUILD: none. Others: words, quotes kept. */
 	str *args;
 	size_t n_args;
-	bool json;   /* arguments are a JSON array of strings */
-	bool legacy; /* ENV or LABEL written `key rest of line` */
+	bool json;               /* arguments are a JSON array of strings */
+	bool empty_continuation; /* an empty line stood between its continuation lines */
+	bool legacy;             /* ENV or LABEL written `key rest of line` */
 	struct dockerfile_heredoc *heredocs;
 	size_t n_heredocs;
 	struct dockerfile_node *onbuild; /* the instruction of an ONBUILD, else NULL */

@@ -230,9 +230,9 @@ struct chmod_spec {
 	uint32_t mode; /* octal: the mode, at most 07777 */
 	size_t n;      /* symbolic: clauses, applied in order */
 	struct {
-		uint32_t who;  /* mask of the classes: 04700 u, 02070 g, 0007 o; 'a' or none = 07777
-		                */
-		char op;       /* '+', '-', '=' */
+		uint32_t who; /* mask of the classes: 04700 u, 02070 g, 01007 o; 'a' or none = 07777
+		               */
+		char op;      /* '+', '-', '=' */
 		uint32_t perm; /* rwx in all three places, s and t bits */
 		bool x_if;     /* X: x for directories and where some x is set already */
 		char copy;     /* 'u', 'g', 'o': take that class's bits; else 0 */
