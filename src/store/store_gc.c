@@ -19,14 +19,14 @@ struct gc {
 int sweep_broken(struct store *s, struct cairn_err *err)
 {
 	static const char *const sql[] = {
-		"DELETE FROM layer WHERE NOT EXISTS"
-		" (SELECT 1 FROM object WHERE kind = 2 AND key = diff_id)",
+		("DELETE FROM layer WHERE NOT EXISTS"
+		 " (SELECT 1 FROM object WHERE kind = 2 AND key = diff_id)"),
 		"DELETE FROM object WHERE kind = 3 AND layer NOT IN (SELECT diff_id FROM layer)",
-		"DELETE FROM record WHERE key IN (SELECT key FROM record_ref r WHERE NOT EXISTS"
-		" (SELECT 1 FROM object WHERE kind = r.kind AND key = r.digest))",
+		("DELETE FROM record WHERE key IN (SELECT key FROM record_ref r WHERE NOT EXISTS"
+		 " (SELECT 1 FROM object WHERE kind = r.kind AND key = r.digest))"),
 		"DELETE FROM record_ref WHERE key NOT IN (SELECT key FROM record)",
-		"DELETE FROM image WHERE NOT EXISTS"
-		" (SELECT 1 FROM object WHERE kind = 1 AND key = config)",
+		("DELETE FROM image WHERE NOT EXISTS"
+		 " (SELECT 1 FROM object WHERE kind = 1 AND key = config)"),
 		"DELETE FROM image_layer WHERE config NOT IN (SELECT config FROM image)",
 		"DELETE FROM image_manifest WHERE config NOT IN (SELECT config FROM image)",
 		"DELETE FROM tag WHERE config NOT IN (SELECT config FROM image)",
@@ -56,20 +56,20 @@ static int read_leased(struct store *s, struct cairn_err *err)
 static int delete_unreferenced(struct store *s, bool untagged, struct cairn_err *err)
 {
 	static const char *const sql[] = {
-		"DELETE FROM layer WHERE diff_id NOT IN (SELECT diff_id FROM image_layer"
-		" UNION SELECT digest FROM record_ref WHERE kind = 2"
-		" UNION SELECT digest FROM temp.leased WHERE kind = 2)",
-		"DELETE FROM layer_blob WHERE diff_id NOT IN (SELECT diff_id FROM layer"
-		" UNION SELECT diff_id FROM image_layer UNION SELECT digest FROM temp.leased WHERE"
-		" kind = 2)",
+		("DELETE FROM layer WHERE diff_id NOT IN (SELECT diff_id FROM image_layer"
+		 " UNION SELECT digest FROM record_ref WHERE kind = 2"
+		 " UNION SELECT digest FROM temp.leased WHERE kind = 2)"),
+		("DELETE FROM layer_blob WHERE diff_id NOT IN (SELECT diff_id FROM layer"
+		 " UNION SELECT diff_id FROM image_layer UNION SELECT digest FROM temp.leased WHERE"
+		 " kind = 2)"),
 		"DELETE FROM object WHERE kind = 2 AND key NOT IN (SELECT diff_id FROM layer)",
 		"DELETE FROM object WHERE kind = 3 AND layer NOT IN (SELECT diff_id FROM layer)",
-		"DELETE FROM object WHERE kind = 1 AND key NOT IN (SELECT config FROM image"
-		" UNION SELECT digest FROM image_manifest UNION SELECT digest FROM layer_blob"
-		" UNION SELECT digest FROM record_ref WHERE kind = 1"
-		" UNION SELECT digest FROM temp.leased WHERE kind = 1)",
-		"DELETE FROM blob_source WHERE digest NOT IN (SELECT digest FROM layer_blob"
-		" UNION SELECT key FROM object WHERE kind = 1)",
+		("DELETE FROM object WHERE kind = 1 AND key NOT IN (SELECT config FROM image"
+		 " UNION SELECT digest FROM image_manifest UNION SELECT digest FROM layer_blob"
+		 " UNION SELECT digest FROM record_ref WHERE kind = 1"
+		 " UNION SELECT digest FROM temp.leased WHERE kind = 1)"),
+		("DELETE FROM blob_source WHERE digest NOT IN (SELECT digest FROM layer_blob"
+		 " UNION SELECT key FROM object WHERE kind = 1)"),
 	};
 
 	TRY(read_leased(s, err));
