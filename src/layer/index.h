@@ -74,8 +74,9 @@ struct layer_index {
 	size_t n_frames;
 	/* Private: */
 	unsigned refs;
-	struct arena *arena;
-	char *bytes; /* the encoded form that views point into, or NULL */
+	struct arena *arena;            /* of what is not in `bytes` */
+	char *bytes;                    /* the encoded form that views point into, or NULL */
+	const struct layer_index *base; /* owner of the entries, for layer_index_with_frames() */
 };
 
 /* Path of an inlined file: "etc/passwd", "etc/group". */

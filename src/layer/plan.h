@@ -33,7 +33,8 @@ struct layer_source {
 };
 
 struct layer_plan_item {
-	struct layer_entry entry; /* tar_offset is ignored; digest too, see source.expected */
+	/* tar_offset is ignored; digest too, see source.expected. Never a HARDLINK: see link. */
+	struct layer_entry entry;
 	struct layer_source source;
 	/* FILE: items with the same number that is not 0 are names of one file: the first
 	 * in the order of entry.h becomes the FILE, the others HARDLINKs to it. */
@@ -49,10 +50,11 @@ struct layer_plan *layer_plan_new(void);
 void layer_plan_free(struct layer_plan *p); /* NULL is fine */
 DEFINE_CLEANUP(struct layer_plan *, layer_plan_free);
 #define cleanup_layer_plan __attribute__((cleanup(layer_plan_free_p_)))
+#define cleanup_layer_plan __attribute__((cleanup(layer_plan_free_p_)))
 
 /* Add one entry. Strings and xattrs are copied.  A later entry of the same path replaces an
  * earlier one.  src may be NULL (no content); link 0 means a file with one name.
- * e->path must be valid (layer_path_valid). */
+ * e->path must be valid (layer_path_valid) and e->type not HARDLINK. */
 void layer_plan_add(struct layer_plan *p, const struct layer_entry *e,
                     const struct layer_source *src, uint64_t link);
 

@@ -5,7 +5,8 @@
  * sources borrow the directory's descriptor.
  *
  * Only security.capability is taken of the extended attributes, as version 2
- * (DECISIONS.md 10, 11).  Sockets are left out.  A name that begins with ".wh."
+ * (DECISIONS.md 10, 11).  Sockets are left out (and hide
+ * what was at their path).  A name that begins with ".wh."
  * fails with CAIRN_E_UNSUPPORTED: no layer can hold it.
  */
 #ifndef CAIRN_LAYER_SCAN_H
