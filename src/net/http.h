@@ -43,6 +43,9 @@ void http_response_init(struct http_response *r);
 void http_response_done(struct http_response *r);
 #define cleanup_http_response __attribute__((cleanup(http_response_done)))
 
+/* Forget the headers: a transport met the next status line (1xx answers precede the real one). */
+void http_response_drop_headers(struct http_response *r);
+
 /* Value of the first header `name` (any case), or NULL. Borrowed from r. */
 const char *http_header(const struct http_response *r, const char *name);
 
