@@ -55,10 +55,14 @@ void test_url__same_origin(void **state)
 		const char *a, *b;
 		bool same;
 	} cases[] = {
-		{ "https://a/b", "https://A:443/c?d", true }, { "http://a", "http://a:80", true },
-		{ "https://a/b", "http://a/b", false },       { "https://a", "https://a:444", false },
-		{ "https://a", "https://b", false },          { "https://a", "https://a.b", false },
-		{ "https://a@b", "https://b", true },         { "https://a", "nonsense", false },
+		{ "https://a/b", "https://A:443/c?d", true },
+		{ "http://a", "http://a:80", true },
+		{ "https://a/b", "http://a/b", false },
+		{ "https://a", "https://a:444", false },
+		{ "https://a", "https://b", false },
+		{ "https://a", "https://a.b", false },
+		{ "https://a@b", "https://b", true },
+		{ "https://a", "nonsense", false },
 		{ "http://[::1]:5", "http://[::1]:5/", true },
 	};
 
