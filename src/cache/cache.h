@@ -1,0 +1,14 @@
+/* cache/cache.h - what was built before, and how it is found again.
+ *
+ *	select.h   which files a COPY or a mount reads
+ *	keys.h     digests over what a step reads
+ *	record.h   what is stored under a key
+ */
+#ifndef CAIRN_CACHE_CACHE_H
+#define CAIRN_CACHE_CACHE_H
+
+#include "keys.h"
+#include "record.h"
+#include "select.h"
+
+#endif
