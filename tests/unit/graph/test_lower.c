@@ -181,11 +181,11 @@ void test_lower__mistakes(void **state)
 		int code;
 		unsigned line;
 	} cases[] = {
-		{ "RUN x\nFROM debian:12\n", "before the first FROM", CAIRN_E_SYNTAX, 1 },
+		{ "RUN x\nFROM debian:12\n", "stands before the first", CAIRN_E_SYNTAX, 1 },
 		{ "FROM debian:12 AS a\nCOPY --from=b / /\nFROM debian:12 AS b\nCOPY --from=a / /\n",
 		  "circle", CAIRN_E_SYNTAX, 3 },
 		{ "FROM debian:12 AS a\nCOPY --from=a / /\n", "from itself", CAIRN_E_SYNTAX, 2 },
-		{ "FROM debian:12\nENV A=${X:?must be set}\n", "must be set", CAIRN_E_SYNTAX, 2 },
+		{ "FROM debian:12\nENV A=\"${X:?must be set}\"\n", "must be set", CAIRN_E_SYNTAX, 2 },
 		{ "FROM ${NOTHING}\n", "the name is empty", CAIRN_E_SYNTAX, 1 },
 		{ "FROM debian:12\nCOPY a b /c\n", "must end with '/'", CAIRN_E_SYNTAX, 2 },
 		{ "FROM debian:12\nRUN --mount=type=tmpfs,target=/ x\n", "cannot be '/'",
