@@ -1,8 +1,10 @@
 #include "util/fs.h"
 
 #include <dirent.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <sys/random.h>
+#include <sys/syscall.h>
 
 int fs_write_all(int fd, const void *p, size_t n, const char *path, struct cairn_err *err)
 {
@@ -91,6 +93,53 @@ int fs_open_dir(int dirfd, const char *path, int *ret_fd, struct cairn_err *err)
 		return fail_open(path, err);
 	*ret_fd = fd;
 	return 0;
+}
+
+/* Component by component, for kernels and containers without openat2. */
+static int open_by_steps(int dirfd, const char *path, int flags)
+{
+	cleanup_free char *p = xstrdup(path);
+	cleanup_fd int at = -1;
+	char *part = p, *slash;
+
+	while ((slash = strchr(part, '/'))) {
+		int next;
+
+		*slash = '\0';
+		if (strcmp(part, "..") == 0) {
+			errno = EXDEV;
+			return -1;
+		}
+		next = openat(at >= 0 ? at : dirfd, *part ? part : ".",
+		              O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (next < 0)
+			return -1;
+		fs_close_p_(&at);
+		at = next;
+		part = slash + 1;
+	}
+	if (strcmp(part, "..") == 0) {
+		errno = EXDEV;
+		return -1;
+	}
+	return openat(at >= 0 ? at : dirfd, *part ? part : ".", flags | O_NOFOLLOW | O_CLOEXEC);
+}
+
+int fs_open_beneath(int dirfd, const char *path, int flags)
+{
+	struct open_how how = { .flags = (uint64_t)(unsigned)(flags | O_CLOEXEC),
+		                .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
+		                           RESOLVE_NO_MAGICLINKS };
+	long fd = syscall(SYS_openat2, dirfd, *path ? path : ".", &how, sizeof(how));
+
+	if (fd < 0 && path[0] == '/') {
+		errno = EXDEV;
+		return -1;
+	}
+	/* EPERM: a container's system call filter that is older than openat2. */
+	if (fd < 0 && (errno == ENOSYS || errno == EPERM))
+		return open_by_steps(dirfd, path, flags);
+	return (int)fd;
 }
 
 int fs_mkdir_p(int dirfd, const char *path, mode_t mode, struct cairn_err *err)

@@ -51,6 +51,11 @@ int fs_write_file(int dirfd, const char *path, str bytes, mode_t mode, struct ca
 /* Open a directory (O_DIRECTORY | O_PATH-free). A missing one is CAIRN_E_NOT_FOUND. */
 int fs_open_dir(int dirfd, const char *path, int *ret_fd, struct cairn_err *err);
 
+/* Open a relative path below dirfd without following any symbolic link in it, and without
+ * leaving dirfd: swapping a directory for a link meanwhile gives an error, not another file.
+ * Returns the descriptor, or -1 with errno. flags may not create. "" is dirfd itself. */
+int fs_open_beneath(int dirfd, const char *path, int flags);
+
 /* Create path and its missing parents with mode; an existing directory is fine. */
 int fs_mkdir_p(int dirfd, const char *path, mode_t mode, struct cairn_err *err);
 
