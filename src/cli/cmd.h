@@ -11,14 +11,19 @@
 
 #include "opt.h"
 
+struct store;
+
 /* What main() wires and every command gets. Nothing in it is global. */
 struct cairn_ctx {
-	FILE *out;      /* results, for people or programs */
-	FILE *err;      /* progress, warnings, the error line */
-	char *home;     /* folder of the store, absolute, owned; NULL without CLI_NEED_HOME */
-	bool color_out; /* `out` is a terminal and colours are wanted */
-	bool color_err; /* the same for `err` */
-	char **envp;    /* environment of this process; borrowed */
+	FILE *out;           /* results, for people or programs */
+	FILE *err;           /* progress, warnings, the error line */
+	char *home;          /* folder of the store, absolute, owned; NULL without CLI_NEED_HOME */
+	struct store *store; /* owned by the dispatcher; see enum cli_need */
+	bool color_out;      /* `out` is a terminal and colours are wanted */
+	bool color_err;      /* the same for `err` */
+	char **envp;         /* environment of this process; borrowed */
+	char **argv;         /* of this process, all argc words; for executing it again */
+	int argc;
 };
 
 /* One run of a command. */
@@ -33,7 +38,14 @@ struct cli_call {
 
 /* What the dispatcher prepares before it runs a command. */
 enum cli_need {
-	CLI_NEED_HOME = 1u << 0, /* ctx->home */
+	CLI_NEED_HOME = 1u << 0,  /* ctx->home */
+	CLI_NEED_STORE = 1u << 1, /* ctx->store, made when missing */
+	/* ctx->store, for reading; NULL when there is no store yet. */
+	CLI_NEED_STORE_READ = 1u << 2,
+	/* Not as root: the command runs in a user namespace (engine/userns.h). WANT goes on
+	 * without one where that is not allowed. */
+	CLI_NEED_USERNS = 1u << 3,
+	CLI_WANT_USERNS = 1u << 4,
 };
 
 #define CLI_ARGS_ANY 0x7fff /* max_args: no limit */

@@ -6,6 +6,7 @@
 #include "ctx.h"
 #include "exit.h"
 #include "help.h"
+#include "store/store.h"
 #include "util/mem.h"
 #include "util/str.h"
 
@@ -63,6 +64,25 @@ static int print_help(struct cairn_ctx *ctx, const struct cli_cmd *cmd)
 	return 0;
 }
 
+static int open_store(struct cairn_ctx *ctx, bool read_only, struct cairn_err *err)
+{
+	struct store_opts o = { .path = ctx->home, .read_only = read_only };
+
+	if (store_open(&o, &ctx->store, err) == 0)
+		return 0;
+	return read_only && err->code == CAIRN_E_NOT_FOUND ? 0 : err->code;
+}
+
+/* Everything in cmd->needs. */
+static int prepare(struct cairn_ctx *ctx, const struct cli_cmd *cmd, struct cairn_err *err)
+{
+	if (cmd->needs & CLI_NEED_HOME)
+		TRY(ctx_home(ctx->envp, geteuid(), &ctx->home, err));
+	if (cmd->needs & (CLI_NEED_STORE | CLI_NEED_STORE_READ))
+		TRY(open_store(ctx, !(cmd->needs & CLI_NEED_STORE), err));
+	return 0;
+}
+
 static int run_command(struct cairn_ctx *ctx, const struct cli_cmd *cmd, int argc, char **argv,
                        int *ret_exit, struct cairn_err *err)
 {
@@ -84,11 +104,13 @@ static int run_command(struct cairn_ctx *ctx, const struct cli_cmd *cmd, int arg
 		call.opts = into;
 		call.argc = words.argc;
 		call.argv = words.argv;
-		if (r == 0 && cmd->needs & CLI_NEED_HOME)
-			r = ctx_home(ctx->envp, geteuid(), &ctx->home, err);
+		if (r == 0)
+			r = prepare(ctx, cmd, err);
 		if (r == 0)
 			r = cmd->run(&call, err);
 	}
+	store_close(ctx->store);
+	ctx->store = NULL;
 	opt_done(opts, into);
 	opt_result_done(&words);
 	if (r == 0)

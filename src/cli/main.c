@@ -8,7 +8,9 @@ extern char **environ;
 
 int main(int argc, char **argv)
 {
-	struct cairn_ctx ctx = { .out = stdout, .err = stderr, .envp = environ };
+	struct cairn_ctx ctx = {
+		.out = stdout, .err = stderr, .envp = environ, .argv = argv, .argc = argc
+	};
 	int code;
 
 	ctx.color_out = ctx_color(environ, isatty(STDOUT_FILENO));
