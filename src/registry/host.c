@@ -79,6 +79,15 @@ void registry_free(struct registry *r)
 	free(r);
 }
 
+/* 127.0.0.0/8, as numbers: "127.evil.example" is not. */
+static bool is_loopback(str name)
+{
+	for (size_t i = 0; i < name.len; i++)
+		if (name.ptr[i] != '.' && (name.ptr[i] < '0' || name.ptr[i] > '9'))
+			return false;
+	return str_starts(name, S("127."));
+}
+
 /* This machine, or a host the user named: plain HTTP. */
 static bool is_plain(const struct registry *r, const char *domain)
 {
@@ -90,7 +99,7 @@ static bool is_plain(const struct registry *r, const char *domain)
 	if (str_starts(host, S("[::1]")))
 		return true;
 	(void)str_cut(host, ':', &name, &port);
-	return str_is(name, "localhost") || str_starts(name, S("127."));
+	return str_is(name, "localhost") || is_loopback(name);
 }
 
 /* The host's state, made when it is first met. Lives as long as the registry. */
