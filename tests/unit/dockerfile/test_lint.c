@@ -53,7 +53,8 @@ void test_lint__rules(void **state)
 		                            "deprecated in favor of using label" },
 		{ "ARG VERSION=1\nFROM a:$VERSION$X\nFROM b:${Versoin:-1}\n",
 		  "2 UndefinedArgInFrom: FROM argument 'X' is not declared\n"
-		  "3 UndefinedArgInFrom: FROM argument 'Versoin' is not declared" },
+		  "3 UndefinedArgInFrom: FROM argument 'Versoin' is not declared (did you "
+		  "mean VERSION?)" },
 		{ "ARG VERSION=1\nFROM a:${VERSOIN}\n",
 		  "2 UndefinedArgInFrom: FROM argument 'VERSOIN' is not declared (did you mean "
 		  "VERSION?)" },
