@@ -118,6 +118,16 @@ static int dirs_find(struct store *s, const struct digest *keys, size_t n, char 
 	return 0;
 }
 
+struct digest store_layer_chain_key(const struct digest *diff_ids, size_t n)
+{
+	struct digest_fields f;
+
+	digest_fields_begin(&f, "cairn.layer.dir", 1);
+	for (size_t i = 0; i < n; i++)
+		digest_field_digest(&f, "layer", &diff_ids[i]);
+	return digest_fields_end(&f);
+}
+
 int store_layer_dirs_find(struct store *s, const struct digest *keys, size_t n, char **ret_paths,
                           struct cairn_err *err)
 {

@@ -30,6 +30,11 @@ int store_layer_find(struct store *s, const struct digest *diff_id, struct store
 int store_layer_index_read(struct store *s, const struct digest *diff_id, struct strbuf *out,
                            struct cairn_err *err);
 
+/* The key of a directory whose layout depended on the layers below it: a digest over the
+ * diff_ids of the layer and of those below, n in all, bottom first. Never a diff_id, also
+ * for n = 1 (as OCI's chain id would be): such a directory is right there and nowhere else. */
+struct digest store_layer_chain_key(const struct digest *diff_ids, size_t n);
+
 /* The directories of n keys in one look-up; they are leased. ret_paths: n absolute
  * paths, each owned by the caller, NULL where there is none. */
 int store_layer_dirs_find(struct store *s, const struct digest *keys, size_t n, char **ret_paths,

@@ -211,3 +211,16 @@ void test_layer__canonical_blob(void **state)
 	free(variant);
 	store_close(s);
 }
+
+void test_layer__chain_key_is_no_diff_id_and_knows_order(void **state)
+{
+	struct digest ab[2] = { digest_of_text("a"), digest_of_text("b") };
+	struct digest ba[2] = { ab[1], ab[0] };
+	struct digest one = store_layer_chain_key(ab, 1), two = store_layer_chain_key(ab, 2);
+	struct digest swapped = store_layer_chain_key(ba, 2);
+
+	(void)state;
+	assert_false(digest_eq(&one, &ab[0]));
+	assert_false(digest_eq(&one, &two));
+	assert_false(digest_eq(&two, &swapped));
+}
