@@ -21,11 +21,10 @@
 #include "entry.h"
 #include "util/strbuf.h"
 
-#define TAR_BLOCK   512u
-#define TAR_END     (2 * TAR_BLOCK)
-#define TAR_OPAQUE  LAYER_WHITEOUT_PREFIX LAYER_WHITEOUT_PREFIX ".opq"
-#define TAR_XATTR   "SCHILY.xattr."     /* star, GNU tar, Go */
-#define TAR_XATTR_2 "LIBARCHIVE.xattr." /* value in base64; bsdtar */
+#define TAR_BLOCK  512u
+#define TAR_END    (2 * TAR_BLOCK)
+#define TAR_OPAQUE LAYER_WHITEOUT_PREFIX LAYER_WHITEOUT_PREFIX ".opq"
+#define TAR_XATTR  "SCHILY.xattr." /* star, GNU tar, Go */
 
 /* The header of POSIX ustar, also the first 345 bytes of GNU's. */
 struct tar_header {

@@ -1,7 +1,7 @@
 /* layer/unpack.h - read a layer's tar that comes from outside.
  *
  * Understands ustar, GNU (long names, base-256 numbers) and PAX (path, linkpath,
- * size, mtime, uid, gid, SCHILY.xattr.*, LIBARCHIVE.xattr.*).  The input is
+ * size, mtime, uid, gid, SCHILY.xattr.*).  The input is
  * hostile:
  *
  *   case                                    what happens
