@@ -245,9 +245,11 @@ const char *reference_text(const struct reference *r, char buf[REFERENCE_TEXT_MA
 
 const char *reference_familiar(const struct reference *r, char buf[REFERENCE_TEXT_MAX])
 {
-	str path = str_of(r->path), rest = str_skip(path, sizeof(HUB_USER) - 1);
+	str path = str_of(r->path), rest = str_skip(path, sizeof(HUB_USER) - 1), first, tail;
 
-	if (strcmp(r->domain, REFERENCE_DOCKER_IO) != 0)
+	/* "docker.io/a.b/c" without its domain would be "c" at a.b. */
+	if (strcmp(r->domain, REFERENCE_DOCKER_IO) != 0 ||
+	    (str_cut(path, '/', &first, &tail) && is_domain(first)))
 		return reference_text(r, buf);
 	if (str_starts(path, S(HUB_USER)) && str_find(rest, '/') < 0)
 		path = rest;

@@ -28,6 +28,7 @@ void test_reference__normalises(void **state)
 		{ "123456789012.dkr.ecr.eu-central-1.amazonaws.com/aerial/sfm:main-4f2",
 		  "123456789012.dkr.ecr.eu-central-1.amazonaws.com/aerial/sfm:main-4f2",
 		  "123456789012.dkr.ecr.eu-central-1.amazonaws.com/aerial/sfm:main-4f2" },
+		{ "docker.io/a.b/c", "docker.io/a.b/c:latest", "docker.io/a.b/c:latest" },
 		{ "debian" DIG, "docker.io/library/debian" DIG, "debian" DIG },
 		{ "debian:12" DIG, "docker.io/library/debian:12" DIG, "debian:12" DIG },
 		{ "x/a--b__c.d/e_f", "docker.io/x/a--b__c.d/e_f:latest", "x/a--b__c.d/e_f:latest" },
