@@ -18,6 +18,10 @@
  *	... poll proc->out_fd, proc->err_fd, proc->done_fd ...
  *	sandbox_finish(proc, &result, err);
  *
+ * No file system of a sandbox honours device nodes (nodev) but the bind-mounted ones in
+ * /dev: a step may mknod, as in Docker, and cannot open what it made. Docker reaches the
+ * same with a device cgroup, which needs more rights than cairn always has.
+ *
  * What is as in Docker: the 14 default capabilities, the seccomp profile, masked and
  * read-only paths, /dev, umask 022, and no_new_privs is NOT set: a build runs setuid
  * programs (sudo, su, mount helpers of package scripts) as `docker build` does.
@@ -74,7 +78,7 @@ enum sandbox_op_kind {
 };
 
 enum sandbox_op_flags {
-	SANDBOX_READ_ONLY = 1u << 0, /* BIND, FILE, TREE */
+	SANDBOX_READ_ONLY = 1u << 0, /* BIND, FILE */
 	SANDBOX_RECURSIVE = 1u << 1, /* BIND: with the mounts below */
 	SANDBOX_VOLATILE = 1u << 2,  /* overlay: no sync; its work directory is thrown away */
 	SANDBOX_USERXATTR =
@@ -85,7 +89,7 @@ enum sandbox_op_flags {
 
 /* Directories of an overlay; all on the host, absolute. */
 struct sandbox_overlay {
-	const char *const *lowers; /* top layer first; 1 .. SANDBOX_LOWERS_MAX - 1 */
+	const char *const *lowers; /* top layer first; 0 .. SANDBOX_LOWERS_MAX - 1 */
 	size_t n_lowers;
 	const char *upper; /* NULL: nothing can be written */
 	const char *work;  /* empty, on upper's file system; NULL exactly when upper is */
@@ -100,8 +104,12 @@ struct sandbox_op {
 	enum sandbox_op_kind kind;
 	unsigned flags; /* SANDBOX_READ_ONLY ... */
 	str dest;       /* absolute path inside; symbolic links are followed inside */
-	str src;        /* BIND, ROOT_DIR: absolute path, of the host or in the tree */
-	unsigned tree;  /* BIND: 0 = host, else the number of a TREE (from 1) */
+	/* BIND of the host, ROOT_DIR: absolute path on the host, trusted. */
+	str src;
+	/* BIND: path below src or inside the tree, resolved without leaving it; "" = all. */
+	str sub;
+
+	unsigned tree;                  /* BIND: 0 = host, else the number of a TREE (from 1) */
 	struct sandbox_overlay overlay; /* ROOT_OVERLAY, TREE */
 	str bytes;                      /* FILE */
 	mode_t mode;                    /* FILE, TMPFS */
@@ -167,14 +175,16 @@ void sandbox_spec_done(struct sandbox_spec *s);
 void sandbox_add(struct sandbox_spec *s, const struct sandbox_op *op);
 
 /* The usual ones. */
-void sandbox_add_bind(struct sandbox_spec *s, const char *src, const char *dest, unsigned flags);
-void sandbox_add_tree_bind(struct sandbox_spec *s, unsigned tree, const char *src, const char *dest,
+void sandbox_add_bind(struct sandbox_spec *s, const char *src, const char *sub, const char *dest,
+                      unsigned flags);
+void sandbox_add_tree_bind(struct sandbox_spec *s, unsigned tree, const char *sub, const char *dest,
                            unsigned flags);
 void sandbox_add_tmpfs(struct sandbox_spec *s, const char *dest, mode_t mode, uint64_t size);
 void sandbox_add_file(struct sandbox_spec *s, const char *dest, str bytes, mode_t mode, uid_t uid,
                       gid_t gid);
 
-/* A hidden overlay for binds; returns its number. READ_ONLY or upper+work given. */
+/* A hidden overlay for binds (another stage's files); returns its number. Writable when it
+ * has upper and work. The lists of o are copied. */
 unsigned sandbox_add_tree(struct sandbox_spec *s, const struct sandbox_overlay *o, unsigned flags);
 
 /* /proc, /sys, /dev (shm_size bytes of /dev/shm, 0 = 64 MiB), Docker's masked and

@@ -38,7 +38,7 @@
 #define vec_last(v) (&(v)->ptr[(v)->len - 1])
 
 #define vec_foreach(it, v) \
-	for (__typeof__((v)->ptr) it = (v)->ptr; it && it < (v)->ptr + (v)->len; it++)
+	for (__typeof__(*(v)->ptr) *it = (v)->ptr; it && it < (v)->ptr + (v)->len; it++)
 
 #define vec_free(v)                      \
 	do {                             \
