@@ -21,6 +21,7 @@
 #include "sandbox.h"
 
 struct machine;
+struct layer_snapshot;
 
 enum rootfs_kind {
 	ROOTFS_AUTO, /* the best one that works here */
@@ -70,16 +71,15 @@ enum rootfs_form {
 
 struct rootfs_changes {
 	enum rootfs_form form;
-	const char *upper;  /* FORM_UPPER: the request's */
-	bool userxattr;     /* FORM_UPPER: marks are user.overlay.*, not trusted.overlay.* */
-	const char *tree;   /* FORM_TREE: absolute path of the working tree */
-	const char *before; /* FORM_TREE: state of the tree before the step, see below */
+	const char *upper; /* FORM_UPPER: the request's */
+	bool userxattr;    /* FORM_UPPER: marks are user.overlay.*, not trusted.overlay.* */
+	const char *tree;  /* FORM_TREE: absolute path of the working tree */
+	const struct layer_snapshot *before; /* FORM_TREE: the tree before the step */
 };
 
 /* Make a root over the layers and add it to spec (SANDBOX_ROOT_OVERLAY or _DIR). The upper
- * gets mode, owner and time of the topmost lower's root. All mounts of the sandbox must have
- * been added to spec before: plain makes their mount points here and removes
- * them in rootfs_changes().
+ * gets mode, owner and time of the topmost lower's root. Plain copies layers here and
+ * notes the state of the tree: seconds for a large base.
  *
  * Fails with CAIRN_E_SYNTAX when there are more layers than the kernel takes,
  * CAIRN_E_SYSTEM. */

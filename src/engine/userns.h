@@ -51,6 +51,9 @@ int userns_reexec(int argc, char **argv, char *warning, int *ret_status, struct 
 int userns_parse(const char *subuid, const char *subgid, const char *user, uint32_t uid,
                  uint32_t gid, struct userns_map *ret, struct cairn_err *err);
 
+/* The map the caller would get on this machine. Fails with CAIRN_E_SYNTAX. */
+int userns_caller_map(struct userns_map *ret, struct cairn_err *err);
+
 /* The map of this process, from /proc/self/uid_map and gid_map. */
 int userns_read_map(struct userns_map *ret, struct cairn_err *err);
 
