@@ -74,6 +74,7 @@ static int try_overlay(struct probe_try *t, bool userxattr)
 				      "metacopy=off,index=off,nfs_export=off";
 	char data[256];
 	const char *step = NULL;
+	struct stat st;
 
 	if (mkdir("l", 0755) < 0 || mkdir("l/d", 0755) < 0 || touch("l/d/f") < 0 ||
 	    touch("l/g") < 0 || mkdir("u", 0755) < 0 || mkdir("w", 0755) < 0 ||
@@ -84,7 +85,7 @@ static int try_overlay(struct probe_try *t, bool userxattr)
 		step = "mount";
 	if (!step && chmod("m/g", 0600) < 0)
 		step = "changing a lower file";
-	if (!step && (unlink("m/g") < 0 || access("u/g", F_OK) == 0 || access("m/g", F_OK) == 0))
+	if (!step && (unlink("m/g") < 0 || lstat("u/g", &st) < 0 || !S_ISCHR(st.st_mode)))
 		step = "removing a lower file";
 	if (!step && (unlink("m/d/f") < 0 || rmdir("m/d") < 0 || mkdir("m/d", 0755) < 0 ||
 	              access("m/d/f", F_OK) == 0))

@@ -51,8 +51,14 @@ void sandbox_host_free(struct sandbox_host *h)
 /* What is made once: the copy of the program and the filter. */
 static int host_ready(struct sandbox_host *h, const struct sandbox_spec *s, struct cairn_err *err)
 {
-	if (h->exe_fd < 0)
-		TRY(sandbox_exe_open(h->exe, h->scratch, &h->exe_fd, err));
+	if (h->exe_fd < 0) {
+		cleanup_fd int fd = -1;
+
+		TRY(sandbox_exe_open(h->exe, h->scratch, &fd, err));
+		h->exe_fd = fcntl(fd, F_DUPFD_CLOEXEC, SANDBOX_FD_N); /* see make_pipe() */
+		if (h->exe_fd < 0)
+			return cairn_fail_sys(err, "sandbox: descriptor");
+	}
 	if (!s->seccomp || !h->machine->seccomp || (h->filter.len && h->filter_caps == s->caps))
 		return 0;
 	strbuf_clear(&h->filter);
