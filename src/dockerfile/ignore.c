@@ -296,7 +296,10 @@ bool ignore_may_skip_dir(const struct ignore *set, str dir)
 
 	if (ignore_empty(set) || !set->has_negated)
 		return true;
-	below = xasprintf("%.*s/", STR(dir));
+	below = xmalloc(dir.len + 1);
+	if (dir.len)
+		memcpy(below, dir.ptr, dir.len);
+	below[dir.len] = '/';
 	for (size_t i = 0; i < set->len && may; i++)
 		may = !set->ptr[i].negated ||
 		      !could_match_below(&set->ptr[i], str_n(below, dir.len + 1));

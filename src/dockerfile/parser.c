@@ -514,6 +514,20 @@ static int parse_all(struct parser *p, struct dockerfile *df, struct cairn_err *
 	return r;
 }
 
+/* A NUL would end the text early wherever it becomes a C string, first of all in the
+ * command line of a step. */
+static int check_nul(str text, const char *path, struct cairn_err *err)
+{
+	ptrdiff_t at = str_find(text, '\0');
+	unsigned line = 1;
+
+	if (at < 0)
+		return 0;
+	for (ptrdiff_t i = 0; i < at; i++)
+		line += text.ptr[i] == '\n';
+	return cairn_fail_at(err, path, line, 0, "there is a NUL byte in this line");
+}
+
 int dockerfile_parse(str text, const char *path, struct dockerfile **ret, struct cairn_err *err)
 {
 	cleanup_arena struct arena *arena = arena_new();
@@ -524,6 +538,7 @@ int dockerfile_parse(str text, const char *path, struct dockerfile **ret, struct
 	if (text.len > DOCKERFILE_MAX)
 		return cairn_fail_at(err, path, 0, 0, "file is larger than %u bytes",
 		                     DOCKERFILE_MAX);
+	TRY(check_nul(text, path, err));
 	if (str_starts(text, S("\xef\xbb\xbf")))
 		text = str_skip(text, 3);
 	df->text = arena_str(arena, text);
@@ -551,6 +566,7 @@ int parser_one(str text, const char *path, struct arena *arena, struct dockerfil
 	bool more = false;
 	int r;
 
+	TRY(check_nul(text, path, err));
 	lexer_init(&p.lex, text, path, arena);
 	p.lex.directives_done = true;
 	r = lexer_next(&p.lex, &line, &more, err);

@@ -355,6 +355,16 @@ void test_parser__line_of_64_kib(void **state)
 	strbuf_done(&b);
 }
 
+void test_parser__nul(void **state)
+{
+	cleanup_dockerfile struct dockerfile *df = NULL;
+	struct cairn_err err;
+
+	(void)state;
+	assert_fails(dockerfile_parse(S("FROM a\nRUN a\0b\n"), "D", &df, &err), CAIRN_E_SYNTAX);
+	assert_int_equal(err.line, 2);
+}
+
 void test_parser__line_of_text(void **state)
 {
 	cleanup_dockerfile struct dockerfile *df = NULL;
