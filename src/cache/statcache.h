@@ -25,7 +25,7 @@
 #include "store/store.h"
 
 #define STATCACHE_RACY_NS   2000000000ll
-#define STATCACHE_BYTES_MAX (1ull << 30)
+#define STATCACHE_BYTES_MAX (1 << 30)
 #define STATCACHE_KEEP_DAYS 30 /* records that no build used for so long are dropped */
 
 /* What identifies a state of a file. */
