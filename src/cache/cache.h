@@ -1,5 +1,6 @@
 /* cache/cache.h - what was built before, and how it is found again.
  *
+ *	context.h  the files of a build context
  *	select.h   which files a COPY or a mount reads
  *	keys.h     digests over what a step reads
  *	record.h   what is stored under a key
@@ -7,6 +8,7 @@
 #ifndef CAIRN_CACHE_CACHE_H
 #define CAIRN_CACHE_CACHE_H
 
+#include "context.h"
 #include "keys.h"
 #include "record.h"
 #include "select.h"

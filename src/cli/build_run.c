@@ -1,8 +1,417 @@
+/* cairn build: from options to an image in the store. */
 #include "build_opts.h"
+
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <sys/sysinfo.h>
+
+#include "build_values.h"
+#include "ctx.h"
+#include "engine/engine.h"
+#include "store/store.h"
+#include "util/clock.h"
+#include "util/fs.h"
+
+/* Everything a build holds, released in one place. */
+struct run {
+	const struct cli_build_opts *o;
+	struct cairn_ctx *ctx;
+	struct arena *a;
+	struct store *store;
+	struct pool *pool;
+	struct progress *progress;
+	struct dockerfile *df;
+	struct graph *graph;
+	struct engine_build *build;
+	const char *path; /* of the Dockerfile, as shown */
+	struct ignore *ignore;
+	struct map build_args, contexts, context_values;
+	struct base_opts base;
+	struct graph_opts gopts;
+	struct engine_opts eopts;
+	struct engine_observer observer;
+	struct engine_context context;
+	int cancel_fd;
+};
+
+/* --- the Dockerfile and its ignore file ------------------------------------ */
+
+static int read_stdin(struct strbuf *text, struct cairn_err *err)
+{
+	char buf[65536];
+	size_t n = 0;
+
+	do {
+		TRY(fs_read_full(STDIN_FILENO, buf, sizeof(buf), &n, "standard input", err));
+		strbuf_add(text, buf, n);
+	} while (n == sizeof(buf) && !text->overflow);
+	return strbuf_check(text, "the Dockerfile", err);
+}
+
+/* -f PATH is relative to the working directory, the default to the context. */
+static int read_dockerfile(struct run *r, struct strbuf *text, struct cairn_err *err)
+{
+	const char *lower;
+
+	if (r->o->file && strcmp(r->o->file, "-") == 0) {
+		r->path = "Dockerfile";
+		return read_stdin(text, err);
+	}
+	r->path = r->o->file ? r->o->file : arena_printf(r->a, "%s/Dockerfile", r->o->context);
+	if (fs_read_file(AT_FDCWD, r->path, text, err) == 0)
+		return 0;
+	lower = arena_printf(r->a, "%s/dockerfile", r->o->context);
+	if (!r->o->file && err->code == CAIRN_E_NOT_FOUND && access(r->o->context, F_OK) == 0 &&
+	    access(lower, F_OK) == 0) {
+		r->path = lower;
+		return fs_read_file(AT_FDCWD, r->path, text, err);
+	}
+	if (access(r->o->context, F_OK) < 0)
+		return cairn_fail(err, CAIRN_E_NOT_FOUND, "the build context '%s' does not exist",
+		                  r->o->context);
+	return cairn_wrap(err, "Dockerfile");
+}
+
+/* FILE.dockerignore beside the Dockerfile wins over the context's. */
+static int read_ignore(struct run *r, struct cairn_err *err)
+{
+	const char *paths[] = { arena_printf(r->a, "%s.dockerignore", r->path),
+		                arena_printf(r->a, "%s/.dockerignore", r->o->context) };
+	cleanup_strbuf struct strbuf text;
+
+	strbuf_init(&text, 1u << 20);
+	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+		int got = fs_read_file(AT_FDCWD, paths[i], &text, err);
+
+		if (got == CAIRN_E_NOT_FOUND)
+			continue;
+		TRY(got);
+		return ignore_parse(strbuf_view(&text), paths[i], &r->ignore, err);
+	}
+	return 0;
+}
+
+static int parse(struct run *r, struct cairn_err *err)
+{
+	cleanup_strbuf struct strbuf text;
+
+	strbuf_init(&text, DOCKERFILE_MAX);
+	TRY(read_dockerfile(r, &text, err));
+	TRY(read_ignore(r, err));
+	TRY(dockerfile_parse(strbuf_view(&text), r->path, &r->df, err));
+	progress_source(r->progress, str_of(r->path), r->df->text);
+	return 0;
+}
+
+/* --- options ---------------------------------------------------------------- */
+
+static int set_pairs(struct run *r, struct cairn_err *err)
+{
+	const struct cli_build_opts *o = r->o;
+	struct build_pair pair = { 0 };
+
+	for (size_t i = 0; i < o->build_args.len; i++) {
+		TRY(build_pair_parse("build-arg", o->build_args.ptr[i], r->a, &pair, err));
+		if (!pair.value)
+			pair.value = ctx_env(r->ctx->envp, pair.key);
+		if (pair.value)
+			map_put(&r->build_args, str_of(pair.key),
+			        arena_cstr(r->a, str_of(pair.value)));
+	}
+	for (size_t i = 0; i < o->contexts.len; i++) {
+		struct engine_context *c = arena_new_of(r->a, struct engine_context);
+
+		TRY(build_pair_parse("build-context", o->contexts.ptr[i], r->a, &pair, err));
+		if (!pair.value)
+			return cairn_fail(err, CAIRN_E_USAGE,
+			                  "--build-context %s: expected NAME=PATH",
+			                  o->contexts.ptr[i]);
+		map_put(&r->context_values, str_of(pair.key), arena_cstr(r->a, str_of(pair.value)));
+		c->dir = pair.value;
+		map_put(&r->contexts, str_of(pair.key), c);
+	}
+	r->context = (struct engine_context){ r->o->context, r->ignore };
+	map_put(&r->contexts, S(""), &r->context);
+	return 0;
+}
+
+static str *str_list(struct run *r, const struct cli_list *l, size_t *n)
+{
+	str *v = arena_array(r->a, str, l->len);
+
+	for (size_t i = 0; i < l->len; i++)
+		v[i] = str_of(l->ptr[i]);
+	*n = l->len;
+	return v;
+}
+
+/* Values that may be comma lists. */
+static str *comma_list(struct run *r, const struct cli_list *l, size_t *n)
+{
+	size_t max = 0;
+	str *v, rest, piece;
+
+	for (size_t i = 0; i < l->len; i++)
+		for (const char *c = l->ptr[i]; c; c = strchr(c + 1, ','))
+			max++;
+	v = arena_array(r->a, str, max + 1);
+	*n = 0;
+	for (size_t i = 0; i < l->len; i++)
+		for (rest = str_of(l->ptr[i]); str_next(&rest, ',', &piece);)
+			if (piece.len)
+				v[(*n)++] = piece;
+	return v;
+}
+
+static int set_graph_opts(struct run *r, struct cairn_err *err)
+{
+	struct graph_opts *g = &r->gopts;
+	size_t n = 0;
+	str *platforms = comma_list(r, &r->o->platforms, &n);
+
+	if (n > 1)
+		return cairn_fail(err, CAIRN_E_UNSUPPORTED,
+		                  "--platform: several platforms are not built yet");
+	g->platform = platform_host();
+	if (n)
+		TRY(platform_parse(platforms[0], &g->platform, err));
+	g->target = str_of(r->o->target ? r->o->target : "");
+	g->build_args = &r->build_args;
+	g->labels = str_list(r, &r->o->labels, &g->n_labels);
+	g->no_cache = r->o->no_cache;
+	g->no_cache_stages = comma_list(r, &r->o->no_cache_filter, &g->n_no_cache_stages);
+	g->contexts = &r->context_values;
+	g->resolve_base = base_resolve;
+	g->ctx = &r->base;
+	return 0;
+}
+
+#define SECRET_MAX (500u << 10) /* as BuildKit */
+
+static int load_secret(struct run *r, const char *text, struct engine_secret *ret,
+                       struct cairn_err *err)
+{
+	struct build_secret s = { 0 };
+	struct strbuf value;
+	const char *v;
+	int got;
+
+	TRY(build_secret_parse(text, r->a, &s, err));
+	ret->id = str_of(s.id);
+	if (s.env) {
+		v = ctx_env(r->ctx->envp, s.env);
+		if (!v)
+			return cairn_fail(err, CAIRN_E_NOT_FOUND,
+			                  "--secret id=%s: variable %s is not set", s.id, s.env);
+		ret->value = str_of(v);
+		return 0;
+	}
+	strbuf_init(&value, SECRET_MAX);
+	got = fs_read_file(AT_FDCWD, s.src, &value, err);
+	ret->value = arena_str(r->a, strbuf_view(&value));
+	strbuf_done(&value);
+	return got < 0 ? cairn_wrap(err, "--secret id=%s", s.id) : 0;
+}
+
+static int set_ssh(struct run *r, struct cairn_err *err)
+{
+	struct engine_ssh *ssh = arena_array(r->a, struct engine_ssh, r->o->ssh.len);
+
+	for (size_t i = 0; i < r->o->ssh.len; i++) {
+		str id, socket;
+
+		if (!str_cut(str_of(r->o->ssh.ptr[i]), '=', &id, &socket))
+			socket = str_of(ctx_env(r->ctx->envp, "SSH_AUTH_SOCK"));
+		if (!socket.len)
+			return cairn_fail(
+				err, CAIRN_E_NOT_FOUND,
+				"--ssh %s: SSH_AUTH_SOCK is not set; start an agent or give ID=SOCKET",
+				r->o->ssh.ptr[i]);
+		ssh[i] = (struct engine_ssh){ id, arena_cstr(r->a, socket) };
+	}
+	r->eopts.ssh = ssh;
+	r->eopts.n_ssh = r->o->ssh.len;
+	return 0;
+}
+
+static int set_network(struct run *r, struct cairn_err *err)
+{
+	const char *n = r->o->network;
+
+	if (!n || strcmp(n, "default") == 0 || strcmp(n, "host") == 0)
+		r->eopts.env.network = GRAPH_NET_HOST;
+	else if (strcmp(n, "none") == 0)
+		r->eopts.env.network = GRAPH_NET_NONE;
+	else
+		return cairn_fail(err, CAIRN_E_USAGE,
+		                  "--network=%s: expected default, none or host", n);
+	return 0;
+}
+
+static int set_engine_opts(struct run *r, struct cairn_err *err)
+{
+	const struct cli_build_opts *o = r->o;
+	struct engine_opts *e = &r->eopts;
+	struct engine_secret *secrets = arena_array(r->a, struct engine_secret, o->secrets.len);
+	struct sandbox_limit *limits = arena_array(r->a, struct sandbox_limit, o->ulimits.len);
+	str *hosts = arena_array(r->a, str, o->add_hosts.len);
+
+	for (size_t i = 0; i < o->secrets.len; i++)
+		TRY(load_secret(r, o->secrets.ptr[i], &secrets[i], err));
+	for (size_t i = 0; i < o->ulimits.len; i++) {
+		struct build_ulimit u = { 0 };
+
+		TRY(build_ulimit_parse(o->ulimits.ptr[i], &u, err));
+		limits[i] = (struct sandbox_limit){ u.resource, u.soft, u.hard };
+	}
+	for (size_t i = 0; i < o->add_hosts.len; i++) {
+		struct build_host h = { 0 };
+
+		TRY(build_host_parse(o->add_hosts.ptr[i], r->a, &h, err));
+		hosts[i] = str_of(arena_printf(r->a, "%s=%s", h.name, h.ip));
+	}
+	TRY(set_ssh(r, err));
+	TRY(set_network(r, err));
+	e->secrets = secrets;
+	e->n_secrets = o->secrets.len;
+	e->limits = limits;
+	e->n_limits = o->ulimits.len;
+	e->env.ulimits = str_list(r, &o->ulimits, &e->env.n_ulimits);
+	e->env.add_hosts = hosts;
+	e->env.n_add_hosts = o->add_hosts.len;
+	e->env.shm_size = o->shm_size;
+	e->jobs = (unsigned)o->jobs;
+	e->store = r->store;
+	e->pool = r->pool;
+	e->observer = &r->observer;
+	e->graph = r->graph;
+	e->contexts = &r->contexts;
+	e->cancel_fd = r->cancel_fd;
+	return 0;
+}
+
+/* --- the build ---------------------------------------------------------------- */
+
+static void tick(void *ctx, int64_t now_ns)
+{
+	(void)progress_tick(ctx, now_ns);
+}
+
+/* SIGINT and SIGTERM become readable instead of ending the process. */
+static int catch_signals(struct run *r, struct cairn_err *err)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	if (pthread_sigmask(SIG_BLOCK, &set, NULL) != 0)
+		return cairn_fail_sys(err, "block signals");
+	r->cancel_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return r->cancel_fd < 0 ? cairn_fail_sys(err, "signalfd") : 0;
+}
+
+static int tag_image(struct run *r, const struct engine_image *im, const char **names,
+                     struct cairn_err *err)
+{
+	for (size_t i = 0; i < r->o->tags.len; i++) {
+		struct reference ref;
+		char text[REFERENCE_TEXT_MAX];
+
+		TRY(reference_parse(str_of(r->o->tags.ptr[i]), &ref, err));
+		TRY(store_tag_put(r->store, str_of(reference_text(&ref, text)), &im->config_digest,
+		                  err));
+		names[i] = arena_cstr(r->a, str_of(text));
+	}
+	return 0;
+}
+
+static int write_file(const char *path, str text, struct cairn_err *err)
+{
+	return path ? fs_write_file(AT_FDCWD, path, text, 0644, err) : 0;
+}
+
+static void show_warnings(struct run *r)
+{
+	for (size_t i = 0; i < r->graph->warnings.len; i++)
+		r->observer.event(r->observer.ctx,
+		                  &(struct build_event){ .kind = EVENT_WARNING,
+		                                         .time_ns = clock_monotonic(),
+		                                         .text = r->graph->warnings.ptr[i] });
+}
+
+static int build(struct run *r, struct engine_image *im, struct cairn_err *err)
+{
+	TRY(parse(r, err));
+	TRY(set_pairs(r, err));
+	TRY(set_graph_opts(r, err));
+	TRY(graph_lower(r->df, r->path, &r->gopts, &r->graph, err));
+	show_warnings(r);
+	TRY(set_engine_opts(r, err));
+	TRY(engine_plan(&r->eopts, &r->build, err));
+	return engine_run(r->build, im, err);
+}
+
+static int finish(struct run *r, const struct engine_image *im, struct cairn_err *err)
+{
+	const char **names = arena_array(r->a, const char *, r->o->tags.len + 1);
+	struct progress_result result = { .ok = true };
+
+	TRY(tag_image(r, im, names, err));
+	result.image_id = arena_cstr(r->a, str_of(digest_text(&im->config_digest).s));
+	result.names = names;
+	TRY(write_file(r->o->iidfile, str_of(result.image_id), err));
+	result.time_ns = clock_monotonic();
+	progress_end(r->progress, &result);
+	if (r->o->progress == PROGRESS_QUIET)
+		(void)fprintf(r->ctx->out, "%s\n", result.image_id);
+	return 0;
+}
+
+static void run_done(struct run *r)
+{
+	engine_free(r->build);
+	graph_free(r->graph);
+	dockerfile_free(r->df);
+	ignore_free(r->ignore);
+	progress_free(r->progress);
+	pool_free(r->pool);
+	store_close(r->store);
+	map_done(&r->build_args);
+	map_done(&r->contexts);
+	map_done(&r->context_values);
+	if (r->cancel_fd >= 0)
+		close(r->cancel_fd);
+	arena_free(r->a);
+}
 
 int build_run(const struct cli_build_opts *o, struct cairn_ctx *ctx, struct cairn_err *err)
 {
-	(void)o;
-	(void)ctx;
-	return cairn_fail(err, CAIRN_E_UNSUPPORTED, "building is not connected yet");
+	struct store_opts sopts = { .path = ctx->home };
+	struct progress_opts popts = { .mode = o->progress,
+		                       .out = ctx->err,
+		                       .color = ctx->color_err,
+		                       .start_ns = clock_monotonic(),
+		                       .start_wall_ns = clock_now() };
+	struct run r = { .o = o, .ctx = ctx, .a = arena_new(), .cancel_fd = -1 };
+	struct engine_image im = { 0 };
+	int got;
+
+	r.progress = progress_new(&popts);
+	r.observer = progress_observer(r.progress);
+	r.pool = pool_new((unsigned)get_nprocs());
+	r.eopts.tick = tick;
+	r.eopts.tick_ctx = r.progress;
+	got = catch_signals(&r, err);
+	if (got == 0)
+		got = store_open(&sopts, &r.store, err);
+	r.base = (struct base_opts){ r.store, o->pull };
+	if (got == 0)
+		got = build(&r, &im, err);
+	if (got == 0)
+		got = finish(&r, &im, err);
+	else
+		progress_end(r.progress, &(struct progress_result){ .time_ns = clock_monotonic() });
+	run_done(&r);
+	return got;
 }

@@ -3,6 +3,7 @@
 
 #include "ctx.h"
 #include "dispatch.h"
+#include "engine/engine.h"
 
 extern char **environ;
 
@@ -13,6 +14,8 @@ int main(int argc, char **argv)
 	};
 	int code;
 
+	if (argc > 1 && strcmp(argv[1], SANDBOX_HELPER_ARG) == 0)
+		return sandbox_main(argc, argv);
 	ctx.color_out = ctx_color(environ, isatty(STDOUT_FILENO));
 	ctx.color_err = ctx_color(environ, isatty(STDERR_FILENO));
 	code = dispatch(&ctx, argc, argv);

@@ -1,7 +1,25 @@
-/* engine/engine.h - facade of the engine. */
+/* engine/engine.h - build a step graph.
+ *
+ *	event.h     what the engine tells while it works
+ *	build.h     plan and run a build
+ *	base.h      base images from the store or a registry
+ *	output.h    images as archives, directories, tags
+ *	sandbox.h   one command in namespaces of its own
+ *	rootfs.h    root file systems for steps
+ *	probe.h     what this machine allows
+ *	userns.h    cairn without root
+ *	userdb.h    users and groups of an image
+ */
 #ifndef CAIRN_ENGINE_ENGINE_H
 #define CAIRN_ENGINE_ENGINE_H
 
+#include "base.h"
+#include "build.h"
 #include "event.h"
+#include "probe.h"
+#include "rootfs.h"
+#include "sandbox.h"
+#include "userdb.h"
+#include "userns.h"
 
 #endif

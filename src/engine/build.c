@@ -1,0 +1,557 @@
+/* A build from plan to image: the poll loop. */
+#include "build.h"
+
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#include "step.h"
+#include "util/clock.h"
+
+#define TICK_MS     80 /* between two calls of opts->tick */
+#define JOBS_MIN    4  /* steps often wait for the network */
+#define OUTPUT_READ 65536
+
+/* --- events -------------------------------------------------------------- */
+
+void build_emit(struct engine_build *b, const struct build_event *ev)
+{
+	struct build_event e = *ev;
+
+	e.time_ns = clock_monotonic();
+	b->opts->observer->event(b->opts->observer->ctx, &e);
+}
+
+void build_warn(struct engine_build *b, unsigned step, const char *fmt, ...)
+{
+	char text[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	build_emit(b, &(struct build_event){
+			      .kind = EVENT_WARNING, .step = step, .text = str_of(text) });
+}
+
+static void emit_step(struct step *s, enum event_kind kind)
+{
+	const struct graph_node *n = s->node;
+
+	build_emit(s->b, &(struct build_event){ .kind = kind,
+	                                        .step = s->number,
+	                                        .name = n->name,
+	                                        .file = s->b->opts->graph->path,
+	                                        .line = n->line,
+	                                        .end_line = n->end_line,
+	                                        .cost = s->cost,
+	                                        .exit_code = -1 });
+}
+
+struct step *build_step(struct engine_build *b, const struct graph_node *n)
+{
+	return &b->steps[n->id];
+}
+
+void build_step_done(struct step *s, const struct chain *chain, bool hit)
+{
+	s->chain = chain;
+	s->hit = hit;
+	s->state = STEP_DONE;
+}
+
+/* --- plan ---------------------------------------------------------------- */
+
+int engine_plan(const struct engine_opts *opts, struct engine_build **ret, struct cairn_err *err)
+{
+	struct engine_build *b = xcalloc(1, sizeof(*b));
+	int r;
+
+	b->opts = opts;
+	b->arena = arena_new();
+	b->n = opts->graph->n_nodes;
+	b->steps = arena_array(b->arena, struct step, b->n);
+	for (size_t i = 0; i < b->n; i++) {
+		b->steps[i].b = b;
+		b->steps[i].node = opts->graph->nodes[i];
+	}
+	b->target = build_step(b, opts->graph->target->last);
+	b->jobs = opts->jobs ? opts->jobs : (unsigned)get_nprocs();
+	if (!opts->jobs && b->jobs < JOBS_MIN)
+		b->jobs = JOBS_MIN;
+	r = lookup_plan(b, err);
+	if (r == 0)
+		*ret = b;
+	else
+		engine_free(b);
+	return r;
+}
+
+unsigned engine_work(const struct engine_build *b)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < b->n; i++)
+		n += b->steps[i].state == STEP_WAITING;
+	return n;
+}
+
+/* All steps in the order of the Dockerfile; those that a hit made unnecessary are cached too. */
+static void announce(struct engine_build *b)
+{
+	for (size_t i = 0; i < b->n; i++) {
+		b->steps[i].number = ++b->n_numbers;
+		emit_step(&b->steps[i], EVENT_PLAN);
+	}
+	for (size_t i = 0; i < b->n; i++)
+		if (b->steps[i].state == STEP_DONE || !b->steps[i].needed)
+			emit_step(&b->steps[i], EVENT_CACHED);
+}
+
+/* --- failure ------------------------------------------------------------- */
+
+/* Nothing more is started; what runs is killed. The first failure is the build's. */
+static void stop(struct engine_build *b, const struct cairn_err *err)
+{
+	if (b->stopping)
+		return;
+	b->stopping = true;
+	b->err = *err;
+	for (size_t i = 0; i < b->n; i++)
+		if (b->steps[i].run && b->steps[i].run->proc)
+			sandbox_kill(b->steps[i].run->proc);
+}
+
+static void release_locks(struct step *s)
+{
+	for (size_t i = 0; s->mounts && i < s->node->run.n_mounts; i++) {
+		store_mount_free(s->mounts[i]);
+		s->mounts[i] = NULL;
+	}
+	store_lock_free(s->lock);
+	s->lock = NULL;
+}
+
+static void end_running(struct step *s)
+{
+	if (s->state == STEP_RUNNING)
+		s->b->running--;
+	op_run_free(s);
+	work_free(s->work);
+	s->work = NULL;
+	release_locks(s);
+}
+
+static void fail_step(struct step *s, int exit_code, bool oom, const struct cairn_err *cause)
+{
+	struct cairn_err err = *cause;
+	bool first = !s->b->stopping;
+
+	if (!err.line && s->node->line) {
+		(void)snprintf(err.path, sizeof(err.path), "%.*s", STR(s->b->opts->graph->path));
+		err.line = s->node->line;
+	}
+	s->cost.wall_ns = (uint64_t)(clock_monotonic() - s->started);
+	build_emit(s->b, &(struct build_event){ .kind = first ? EVENT_FAILED : EVENT_CANCELED,
+	                                        .step = s->number,
+	                                        .name = s->node->name,
+	                                        .file = s->b->opts->graph->path,
+	                                        .line = s->node->line,
+	                                        .end_line = s->node->end_line,
+	                                        .err = &err,
+	                                        .exit_code = exit_code,
+	                                        .oom = oom,
+	                                        .cost = s->cost });
+	stop(s->b, &err);
+	end_running(s);
+	s->state = STEP_FAILED;
+}
+
+/* --- steps in the pool --------------------------------------------------- */
+
+static int publish(struct step *s, struct cairn_err *err)
+{
+	const struct step_work *w = s->work;
+	struct chain_layer layer = { .diff_id = w->result.diff_id,
+		                     .content = w->content,
+		                     .step = s->def_key,
+		                     .created = clock_now(),
+		                     .size = w->result.tar_size };
+
+	s->cost.written_bytes = w->result.content_size;
+	return lookup_publish(s, &layer, layer.created, err);
+}
+
+static void work_done(void *ctx, int result, const struct cairn_err *err)
+{
+	struct step *s = ctx;
+	struct cairn_err failure;
+
+	if (result < 0) {
+		fail_step(s, -1, false, err);
+		return;
+	}
+	if (!s->node->parent) { /* a base image has arrived */
+		const struct chain *c = NULL;
+
+		result = trees_base_chain(s->b, s, &c, &failure);
+		if (result == 0 && !c)
+			result = cairn_fail(&failure, CAIRN_E_NOT_FOUND,
+			                    "the layers of '%.*s' are not in the store",
+			                    STR(s->node->base.ref));
+		if (result == 0)
+			build_step_done(s, c, false);
+	} else {
+		if (s->node->kind != GRAPH_RUN)
+			s->cost.wall_ns = (uint64_t)(clock_monotonic() - s->started);
+		result = publish(s, &failure);
+	}
+	if (result < 0) {
+		fail_step(s, -1, false, &failure);
+		return;
+	}
+	s->b->running--;
+	end_running(s);
+	emit_step(s, EVENT_DONE);
+}
+
+static int run_work(void *ctx, struct cairn_err *err)
+{
+	return work_execute(((struct step *)ctx)->work, err);
+}
+
+static int run_fetch(void *ctx, struct cairn_err *err)
+{
+	struct step *s = ctx;
+
+	return s->b->opts->fetch_base(s->b->opts->fetch_ctx, s->node, err);
+}
+
+/* --- steps that run commands --------------------------------------------- */
+
+static void command_ended(struct step *s)
+{
+	struct sandbox_result result = { 0 };
+	struct cairn_err err;
+	int r = sandbox_finish(steal_ptr(&s->run->proc), &result, &err);
+
+	s->cost = result.cost;
+	if (result.warning[0])
+		build_warn(s->b, s->number, "%s", result.warning);
+	if (r == 0 && result.killed)
+		r = cairn_fail(&err, CAIRN_E_CANCELLED, "stopped");
+	else if (r == 0 && result.exit_code)
+		r = cairn_fail(&err, CAIRN_E_STEP, "'%.*s' failed: %s%d", STR(s->node->text),
+		               result.oom ? "killed: out of memory, exit code " : "exit code ",
+		               result.exit_code);
+	if (r == 0)
+		r = op_run_collect(s, &err);
+	if (r < 0) {
+		fail_step(s, result.exit_code ? result.exit_code : -1, result.oom, &err);
+		return;
+	}
+	pool_add(s->b->opts->pool, (struct pool_task){ run_work, work_done, s });
+}
+
+/* Pass on what the command wrote. */
+static void read_output(struct step *s, int fd, int stream)
+{
+	char buf[OUTPUT_READ];
+	ssize_t n;
+
+	while ((n = read(fd, buf, sizeof(buf))) > 0)
+		build_emit(s->b, &(struct build_event){ .kind = EVENT_OUTPUT,
+		                                        .step = s->number,
+		                                        .stream = stream,
+		                                        .text = str_n(buf, (size_t)n) });
+}
+
+/* --- starting ------------------------------------------------------------ */
+
+static bool inputs_complete(struct step *s)
+{
+	const struct graph_node *n = s->node;
+
+	if (n->parent && build_step(s->b, n->parent)->state != STEP_DONE)
+		return false;
+	for (size_t i = 0; i < n->n_inputs; i++)
+		if (build_step(s->b, n->inputs[i])->state != STEP_DONE)
+			return false;
+	return true;
+}
+
+/* What tells cache mounts apart. */
+static struct digest mount_id(const struct graph_mount *m)
+{
+	struct digest_fields f;
+
+	digest_fields_begin(&f, "cairn.mount", 1);
+	digest_field_str(&f, "id", m->id);
+	return digest_fields_end(&f);
+}
+
+/* All cache mounts of a step, or none: nothing is held while another one is waited for. */
+static int lock_mounts(struct step *s, bool *ret_ok, struct cairn_err *err)
+{
+	static const enum store_sharing sharing[RUN_SHARING_N_] = {
+		[RUN_SHARING_SHARED] = STORE_SHARED,
+		[RUN_SHARING_PRIVATE] = STORE_PRIVATE,
+		[RUN_SHARING_LOCKED] = STORE_LOCKED,
+	};
+	const struct graph_run *r = &s->node->run;
+
+	*ret_ok = true;
+	if (s->node->kind != GRAPH_RUN)
+		return 0;
+	if (!s->mounts)
+		s->mounts = arena_array(s->b->arena, struct store_mount *, r->n_mounts);
+	for (size_t i = 0; i < r->n_mounts && *ret_ok; i++) {
+		struct digest id;
+
+		if (r->mounts[i].type != RUN_MOUNT_CACHE)
+			continue;
+		id = mount_id(&r->mounts[i]);
+		TRY(store_mount_try(s->b->opts->store, &id, sharing[r->mounts[i].sharing],
+		                    &s->mounts[i], err));
+		*ret_ok = s->mounts[i] != NULL;
+	}
+	if (!*ret_ok)
+		release_locks(s);
+	return 0;
+}
+
+static int start_op(struct step *s, struct cairn_err *err)
+{
+	switch (s->node->kind) {
+	case GRAPH_RUN:
+		return op_run_start(s, err);
+	case GRAPH_COPY:
+		TRY(op_copy_prepare(s, err));
+		break;
+	case GRAPH_WORKDIR:
+		TRY(op_workdir_prepare(s, err));
+		break;
+	case GRAPH_BASE:
+	case GRAPH_N_:
+		CAIRN_BUG("step of this kind is not started here");
+	}
+	pool_add(s->b->opts->pool, (struct pool_task){ run_work, work_done, s });
+	return 0;
+}
+
+static void mark_started(struct step *s)
+{
+	s->started = clock_monotonic();
+	s->state = STEP_RUNNING;
+	s->b->running++;
+	emit_step(s, EVENT_START);
+}
+
+static int start_base(struct step *s, struct cairn_err *err)
+{
+	const struct chain *c = NULL;
+
+	TRY(trees_base_chain(s->b, s, &c, err));
+	if (c) {
+		build_step_done(s, c, true);
+		emit_step(s, EVENT_CACHED);
+		return 0;
+	}
+	if (!s->b->opts->fetch_base)
+		return cairn_fail(err, CAIRN_E_NOT_FOUND,
+		                  "the layers of '%.*s' are not in the store",
+		                  STR(s->node->base.ref));
+	mark_started(s);
+	pool_add(s->b->opts->pool, (struct pool_task){ run_fetch, work_done, s });
+	return 0;
+}
+
+/* Bring a waiting step one step further, if that is possible now. The order of what is
+ * taken is DECISIONS.md 31: inputs, cache mounts, the step's key, a job slot. */
+static int advance(struct step *s, struct cairn_err *err)
+{
+	bool ok = false;
+
+	if (!inputs_complete(s))
+		return 0;
+	if (s->node->kind == GRAPH_BASE)
+		return start_base(s, err);
+	if (digest_none(&s->content_key)) {
+		TRY(lookup_content(s, &ok, err));
+		if (ok) {
+			emit_step(s, EVENT_CACHED);
+			return 0;
+		}
+	}
+	if (s->b->running >= s->b->jobs)
+		return 0;
+	TRY(lock_mounts(s, &ok, err));
+	if (!ok)
+		return 0;
+	TRY(store_lock_try(s->b->opts->store, &s->def_key, &s->lock, err));
+	if (!s->lock) {
+		release_locks(s);
+		return 0;
+	}
+	TRY(lookup_again(s, &ok, err));
+	if (ok) {
+		release_locks(s);
+		emit_step(s, EVENT_CACHED);
+		return 0;
+	}
+	mark_started(s);
+	return start_op(s, err);
+}
+
+/* Start what can be started. Hits may complete the inputs of others, so until nothing changes. */
+static void advance_all(struct engine_build *b)
+{
+	struct cairn_err err;
+	bool changed = true;
+
+	while (changed && !b->stopping) {
+		changed = false;
+		for (size_t i = 0; i < b->n && !b->stopping; i++) {
+			struct step *s = &b->steps[i];
+
+			if (s->state != STEP_WAITING)
+				continue;
+			if (advance(s, &err) < 0)
+				fail_step(s, -1, false, &err);
+			changed |= s->state == STEP_DONE;
+		}
+	}
+}
+
+/* --- the loop ------------------------------------------------------------ */
+
+struct polled {
+	struct step *step; /* NULL for the pool and the cancel descriptor */
+	int what;          /* 1 stdout, 2 stderr, 0 end */
+};
+
+static void watch(struct pollfd *fds, struct polled *who, nfds_t *n, int fd, struct polled p)
+{
+	if (fd < 0)
+		return;
+	fds[*n] = (struct pollfd){ .fd = fd, .events = POLLIN };
+	who[(*n)++] = p;
+}
+
+static nfds_t watch_all(struct engine_build *b, struct pollfd *fds, struct polled *who)
+{
+	nfds_t n = 0;
+
+	watch(fds, who, &n, pool_fd(b->opts->pool), (struct polled){ 0 });
+	if (!b->cancelled)
+		watch(fds, who, &n, b->opts->cancel_fd, (struct polled){ NULL, 1 });
+	for (size_t i = 0; i < b->n; i++) {
+		struct step *s = &b->steps[i];
+
+		if (!s->run || !s->run->proc)
+			continue;
+		watch(fds, who, &n, s->run->proc->out_fd, (struct polled){ s, 1 });
+		watch(fds, who, &n, s->run->proc->err_fd, (struct polled){ s, 2 });
+		watch(fds, who, &n, s->run->proc->done_fd, (struct polled){ s, 0 });
+	}
+	return n;
+}
+
+static void cancel(struct engine_build *b)
+{
+	struct cairn_err err;
+
+	b->cancelled = true;
+	(void)cairn_fail(&err, CAIRN_E_CANCELLED, "stopped; finished steps are kept");
+	stop(b, &err);
+}
+
+static void handle(struct engine_build *b, const struct polled *p)
+{
+	struct step *s = p->step;
+
+	if (!s) {
+		if (p->what == 1)
+			cancel(b);
+		return;
+	}
+	if (!s->run || !s->run->proc)
+		return;
+	read_output(s, s->run->proc->out_fd, 1);
+	read_output(s, s->run->proc->err_fd, 2);
+	if (p->what == 0)
+		command_ended(s);
+}
+
+/* A command that has closed its output: do not be woken by the hang-up again and again. */
+static bool only_hangup(const struct pollfd *fd, const struct polled *p)
+{
+	return p->step && p->what != 0 && fd->revents == POLLHUP;
+}
+
+static bool any_waiting(const struct engine_build *b)
+{
+	for (size_t i = 0; i < b->n; i++)
+		if (b->steps[i].state == STEP_WAITING)
+			return true;
+	return false;
+}
+
+static void loop(struct engine_build *b)
+{
+	size_t max = 2 + 3 * b->n;
+	struct pollfd *fds = arena_array(b->arena, struct pollfd, max);
+	struct polled *who = arena_array(b->arena, struct polled, max);
+
+	for (;;) {
+		bool spin = false;
+		nfds_t n;
+		int timeout;
+
+		advance_all(b);
+		if (!b->running && (b->stopping || !any_waiting(b)))
+			return;
+		timeout = b->running < b->jobs && any_waiting(b) ? STORE_LOCK_RETRY_MS : TICK_MS;
+		n = watch_all(b, fds, who);
+		(void)poll(fds, n, timeout); /* EINTR: the loop looks again */
+		for (nfds_t i = 0; i < n; i++) {
+			if (fds[i].revents)
+				handle(b, &who[i]);
+			spin |= only_hangup(&fds[i], &who[i]);
+		}
+		pool_collect(b->opts->pool);
+		if (spin)
+			(void)poll(NULL, 0, 1);
+		if (b->opts->tick)
+			b->opts->tick(b->opts->tick_ctx, clock_monotonic());
+	}
+}
+
+int engine_run(struct engine_build *b, struct engine_image *ret, struct cairn_err *err)
+{
+	announce(b);
+	loop(b);
+	if (b->stopping) {
+		*err = b->err;
+		return err->code;
+	}
+	return result_image(b, ret, err);
+}
+
+void engine_free(struct engine_build *b)
+{
+	if (!b)
+		return;
+	map_foreach (e, &b->trees)
+		tree_unref(e->value);
+	map_done(&b->trees);
+	map_done(&b->pinned);
+	sources_free(b);
+	rootfs_close(b->rootfs);
+	sandbox_host_free(b->host);
+	free(b->trees_dir);
+	arena_free(b->arena);
+	free(b);
+}

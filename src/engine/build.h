@@ -1,0 +1,103 @@
+/* engine/build.h - plan and run a build.
+ *
+ *	engine_plan(&opts, &build, err);     keys, look-up: says what hits and what must run
+ *	if (engine_work(build)) ...          a rootless caller enters its user namespace here
+ *	engine_run(build, &image, err);      runs what is missing
+ *	engine_free(build);
+ *
+ * One poll loop in the calling (main) thread drives everything: it starts
+ * processes, reads their output, takes what pool threads have finished.  Events
+ * are emitted from that thread only.
+ */
+#ifndef CAIRN_ENGINE_BUILD_H
+#define CAIRN_ENGINE_BUILD_H
+
+#include "cache/cache.h"
+#include "event.h"
+#include "rootfs.h"
+#include "sandbox.h"
+#include "store/store.h"
+#include "util/map.h"
+#include "util/pool.h"
+
+/* A local directory that files may be copied from. */
+struct engine_context {
+	const char *dir;             /* path as given by the user */
+	const struct ignore *ignore; /* its .dockerignore; NULL = nothing is ignored */
+};
+
+/* A value that a step may see and that never reaches a key, a layer or a log. */
+struct engine_secret {
+	str id;
+	str value;
+};
+
+/* An ssh agent for RUN --mount=type=ssh. */
+struct engine_ssh {
+	str id;             /* "default" unless named */
+	const char *socket; /* path of the agent's socket */
+};
+
+struct engine_opts {
+	struct store *store;                    /* never NULL */
+	struct pool *pool;                      /* never NULL */
+	const struct engine_observer *observer; /* never NULL */
+	const struct graph *graph;              /* never NULL */
+	const struct map *contexts; /* name ("" = the build context) -> struct engine_context */
+	const struct engine_secret *secrets;
+	size_t n_secrets;
+	const struct engine_ssh *ssh;
+	size_t n_ssh;
+	struct key_env env; /* add-hosts, ulimits, shm size, network: what enters keys */
+	const struct sandbox_limit *limits; /* env.ulimits, parsed */
+	size_t n_limits;
+	unsigned jobs;           /* steps that run at once; 0 = one a processor, at least 4 */
+	enum rootfs_kind rootfs; /* ROOTFS_AUTO, or one wished for */
+	bool read_only_cache;    /* look up, but keep no records */
+
+	/* Make the layers of a base image available in the store. Called from a pool thread.
+	 * NULL: only what is in the store can be used. Fails as registry/ does. */
+	int (*fetch_base)(void *ctx, const struct graph_node *base, struct cairn_err *err);
+	void *fetch_ctx;
+
+	int cancel_fd; /* readable when the user wants to stop; -1 = never */
+	void (*tick)(void *ctx, int64_t now_ns); /* called about ten times a second; may be NULL */
+	void *tick_ctx;
+};
+
+struct engine_build;
+
+/* Compute keys, look up what is known, tell the observer all steps. Runs nothing.
+ *
+ * opts  borrowed, with all that it points to, until engine_free()
+ *
+ * Fails with CAIRN_E_NOT_FOUND for a missing source of a COPY (path and line of the
+ * Dockerfile set), CAIRN_E_SYSTEM for a context that cannot be read. */
+int engine_plan(const struct engine_opts *opts, struct engine_build **ret, struct cairn_err *err);
+
+/* Number of steps that must run (bases that are in the store do not count). */
+unsigned engine_work(const struct engine_build *b);
+
+/* The image that a build made. Everything lives as long as the build. */
+struct engine_image {
+	str config;                  /* bytes of the image config */
+	struct digest config_digest; /* its identity */
+	const struct chain *chain;   /* its layers */
+	struct platform platform;
+	int64_t created;            /* ns since 1970 */
+	unsigned n_steps, n_cached; /* of those that the target needs */
+};
+
+/* Run what is missing and put the image together; its config is stored as a blob and the image
+ * registered (without a tag).
+ *
+ * Fails with CAIRN_E_STEP when a command failed (path and line set; EVENT_FAILED has told the
+ * rest), CAIRN_E_CANCELLED when cancel_fd became readable, and with what the steps fail with.
+ * Finished steps are kept in any case. */
+int engine_run(struct engine_build *b, struct engine_image *ret, struct cairn_err *err);
+
+void engine_free(struct engine_build *b); /* NULL is fine */
+DEFINE_CLEANUP(struct engine_build *, engine_free);
+#define cleanup_engine __attribute__((cleanup(engine_free_p_)))
+
+#endif

@@ -1,0 +1,444 @@
+/* Keys of all steps, and the records found under them. */
+#include "step.h"
+
+/* --- selections and keys ------------------------------------------------- */
+
+/* The operand's source in the graph: COPY has one, RUN one per mount with files. */
+static const struct graph_source *operand_source(const struct graph_node *n, size_t i)
+{
+	if (n->kind == GRAPH_COPY)
+		return &n->copy.from;
+	for (size_t k = 0; k < n->run.n_mounts; k++) {
+		enum graph_source_kind kind = n->run.mounts[k].from.kind;
+
+		if (kind != GRAPH_FROM_CONTEXT && kind != GRAPH_FROM_NODE)
+			continue;
+		if (i-- == 0)
+			return &n->run.mounts[k].from;
+	}
+	CAIRN_BUG("operand of no mount");
+}
+
+static str operand_path(const struct graph_node *n, size_t i)
+{
+	for (size_t k = 0; k < n->run.n_mounts; k++) {
+		enum graph_source_kind kind = n->run.mounts[k].from.kind;
+
+		if (kind != GRAPH_FROM_CONTEXT && kind != GRAPH_FROM_NODE)
+			continue;
+		if (i-- == 0)
+			return n->run.mounts[k].source;
+	}
+	CAIRN_BUG("operand of no mount");
+}
+
+static size_t count_operands(const struct graph_node *n)
+{
+	size_t count = 0;
+
+	if (n->kind == GRAPH_COPY)
+		return n->copy.from.kind != GRAPH_FROM_INLINE;
+	for (size_t k = 0; n->kind == GRAPH_RUN && k < n->run.n_mounts; k++)
+		count += n->run.mounts[k].from.kind == GRAPH_FROM_CONTEXT ||
+		         n->run.mounts[k].from.kind == GRAPH_FROM_NODE;
+	return count;
+}
+
+static int at_step(const struct step *s, struct cairn_err *err)
+{
+	char msg[sizeof(err->msg)];
+	enum cairn_code code = err->code;
+
+	if (err->line)
+		return code;
+	memcpy(msg, err->msg, sizeof(msg));
+	(void)cairn_fail_at(err, (const char *)s->b->opts->graph->path.ptr, s->node->line, 0, "%s",
+	                    msg);
+	err->code = code;
+	return code;
+}
+
+/* Select the files of operand i out of its view. */
+static int select_operand(struct step *s, size_t i, struct cairn_err *err)
+{
+	const struct graph_node *n = s->node;
+	int r;
+
+	if (n->kind == GRAPH_COPY)
+		r = select_copy(s->b->arena, &s->views[i], &n->copy, &s->selections[i], err);
+	else
+		r = select_path(s->b->arena, &s->views[i], operand_path(n, i), &s->selections[i],
+		                err);
+	return r < 0 ? at_step(s, err) : 0;
+}
+
+static void digest_operand(struct step *s, size_t i)
+{
+	bool any_mode = s->node->kind == GRAPH_COPY && s->node->copy.chmod.len;
+
+	s->operands[i].selection = selection_digest(&s->selections[i], &s->views[i], any_mode);
+}
+
+static int context_operand(struct step *s, size_t i, str context, struct cairn_err *err)
+{
+	TRY(sources_context(s->b, context, &s->views[i], err));
+	TRY(select_operand(s, i, err));
+	TRY(sources_hash(s->b, context, &s->selections[i], err));
+	digest_operand(s, i);
+	for (size_t k = 0; k < s->selections[i].n_empty; k++)
+		build_warn(s->b, 0, "%.*s:%u: '%.*s' matches nothing in %.*s",
+		           STR(s->b->opts->graph->path), s->node->line,
+		           STR(s->selections[i].empty[k]), STR(s->views[i].what));
+	return 0;
+}
+
+static int plan_operands(struct step *s, struct cairn_err *err)
+{
+	s->n_operands = count_operands(s->node);
+	s->operands = arena_array(s->b->arena, struct key_operand, s->n_operands);
+	s->selections = arena_array(s->b->arena, struct selection, s->n_operands);
+	s->views = arena_array(s->b->arena, struct view, s->n_operands);
+	for (size_t i = 0; i < s->n_operands; i++) {
+		const struct graph_source *from = operand_source(s->node, i);
+
+		if (from->kind == GRAPH_FROM_CONTEXT) {
+			TRY(context_operand(s, i, from->context, err));
+			continue;
+		}
+		s->operands[i].node = from->node;
+		s->operands[i].base = build_step(s->b, from->node)->def_key;
+	}
+	return 0;
+}
+
+static int plan_step(struct step *s, struct cairn_err *err)
+{
+	const struct graph_node *n = s->node;
+	const struct step *parent = n->parent ? build_step(s->b, n->parent) : NULL;
+
+	s->forced = n->no_cache || (parent && parent->forced);
+	for (size_t i = 0; i < n->n_inputs; i++)
+		s->forced |= build_step(s->b, n->inputs[i])->forced;
+	TRY(plan_operands(s, err));
+	s->def_key = key_definition(n, &s->b->opts->env, parent ? &parent->def_key : NULL,
+	                            s->operands, s->n_operands);
+	return 0;
+}
+
+/* --- records ------------------------------------------------------------- */
+
+/* A record as it was found, or NULL when it is worth nothing. */
+static const struct record *decode(struct engine_build *b, const struct store_found *f)
+{
+	struct record *r = arena_new_of(b->arena, struct record);
+	struct cairn_err err;
+
+	if (!f->found)
+		return NULL;
+	if (record_decode(str_n(f->payload, f->len), b->arena, r, &err) < 0) {
+		build_warn(b, 0, "%s; it is ignored", err.msg); /* doubt is a miss */
+		return NULL;
+	}
+	return r;
+}
+
+/* What a step gave in this build: the content of its layer, or its whole tree. */
+enum pin_kind {
+	PIN_LAYER = 'L',
+	PIN_TREE = 'T',
+};
+
+static str pin_key(enum pin_kind kind, const struct digest *step, char buf[DIGEST_LEN + 1])
+{
+	buf[0] = (char)kind;
+	memcpy(buf + 1, step->b, DIGEST_LEN);
+	return str_n(buf, DIGEST_LEN + 1);
+}
+
+static bool pin_differs(const struct engine_build *b, enum pin_kind kind, const struct digest *step,
+                        const struct digest *value)
+{
+	char buf[DIGEST_LEN + 1];
+	const struct digest *pin = map_get(&b->pinned, pin_key(kind, step, buf));
+
+	return pin && !digest_eq(pin, value);
+}
+
+/* Does believing this record contradict what the build uses already? */
+static bool contradicts(struct engine_build *b, const struct record *r)
+{
+	for (size_t i = 0; i < r->chain.n; i++)
+		if (pin_differs(b, PIN_LAYER, &r->chain.layers[i].step,
+		                &r->chain.layers[i].content))
+			return true;
+	for (size_t i = 0; i < r->n_inputs; i++)
+		if (pin_differs(b, PIN_TREE, &r->inputs[i].step, &r->inputs[i].tree))
+			return true;
+	return false;
+}
+
+static void pin(struct engine_build *b, enum pin_kind kind, const struct digest *step,
+                const struct digest *value)
+{
+	char buf[DIGEST_LEN + 1];
+	str key = pin_key(kind, step, buf);
+	struct digest *copy;
+
+	if (digest_none(step) || map_has(&b->pinned, key))
+		return;
+	copy = arena_new_of(b->arena, struct digest);
+	*copy = *value;
+	map_put(&b->pinned, key, copy);
+}
+
+/* From now on the step, and those it stands on, have these results in this build. */
+static void pin_result(struct step *s, const struct record *r)
+{
+	struct engine_build *b = s->b;
+
+	for (size_t i = 0; i < r->chain.n; i++)
+		pin(b, PIN_LAYER, &r->chain.layers[i].step, &r->chain.layers[i].content);
+	for (size_t i = 0; i < r->n_inputs; i++)
+		pin(b, PIN_TREE, &r->inputs[i].step, &r->inputs[i].tree);
+	pin(b, PIN_TREE, &s->def_key, &r->chain.tree);
+}
+
+static void believe(struct step *s, const struct record *r)
+{
+	s->cost = (struct step_cost){ r->cost.wall_ns, r->cost.cpu_ns, r->cost.peak_bytes,
+		                      r->cost.written_bytes };
+	pin_result(s, r);
+	build_step_done(s, &r->chain, true);
+}
+
+static int find_all(struct engine_build *b, struct cairn_err *err)
+{
+	struct digest *keys = arena_array(b->arena, struct digest, b->n);
+	struct step **asked = arena_array(b->arena, struct step *, b->n);
+	struct store_found *found = arena_array(b->arena, struct store_found, b->n);
+	size_t n = 0;
+
+	for (size_t i = 0; i < b->n; i++) {
+		struct step *s = &b->steps[i];
+
+		if (s->forced || s->node->kind == GRAPH_BASE)
+			continue;
+		asked[n] = s;
+		keys[n++] = s->def_key;
+	}
+	TRY(store_records_find(b->opts->store, keys, n, found, err));
+	for (size_t i = 0; i < n; i++) {
+		asked[i]->found = decode(b, &found[i]);
+		store_found_done(&found[i]);
+	}
+	return 0;
+}
+
+/* The target, and below it whatever no hit makes unnecessary. */
+static void need(struct step *s)
+{
+	const struct graph_node *n = s->node;
+
+	if (s->needed)
+		return;
+	s->needed = true;
+	if (s->found && !contradicts(s->b, s->found)) {
+		believe(s, s->found);
+		return;
+	}
+	s->state = STEP_WAITING;
+	if (n->parent)
+		need(build_step(s->b, n->parent));
+	for (size_t i = 0; i < n->n_inputs; i++)
+		need(build_step(s->b, n->inputs[i]));
+}
+
+int lookup_plan(struct engine_build *b, struct cairn_err *err)
+{
+	for (size_t i = 0; i < b->n; i++)
+		TRY(plan_step(&b->steps[i], err));
+	TRY(find_all(b, err));
+	need(b->target);
+	return 0;
+}
+
+/* --- while the build runs ------------------------------------------------ */
+
+/* Trees of steps that operands read are known now. */
+static int complete_operands(struct step *s, struct cairn_err *err)
+{
+	for (size_t i = 0; i < s->n_operands; i++) {
+		const struct tree *t = NULL;
+		const struct step *from;
+
+		if (!s->operands[i].node)
+			continue;
+		from = build_step(s->b, s->operands[i].node);
+		TRY(trees_get(s->b, from->chain, &t, err));
+		view_of_tree(s->b->arena, t,
+		             str_of(arena_printf(s->b->arena, "stage '%.*s'",
+		                                 STR(from->node->stage->name.len
+		                                             ? from->node->stage->name
+		                                             : from->node->text))),
+		             &s->views[i]);
+		TRY(select_operand(s, i, err));
+		digest_operand(s, i);
+	}
+	return 0;
+}
+
+static int find_one(struct step *s, const struct digest *key, const struct record **ret,
+                    struct cairn_err *err)
+{
+	struct store_found found = { 0 };
+
+	TRY(store_records_find(s->b->opts->store, key, 1, &found, err));
+	*ret = decode(s->b, &found);
+	store_found_done(&found);
+	return 0;
+}
+
+static int put(struct step *s, const struct digest *key, enum store_record_kind kind,
+               const struct record *r, struct store_found *kept, struct cairn_err *err)
+{
+	cleanup_strbuf struct strbuf text;
+	struct store_record sr = { .key = *key, .kind = kind, .created = r->created };
+	struct store_ref *refs = arena_array(s->b->arena, struct store_ref, r->chain.n);
+
+	if (s->b->opts->read_only_cache || store_read_only(s->b->opts->store))
+		return 0;
+	strbuf_init(&text, RECORD_MAX);
+	record_encode(r, &text);
+	TRY(strbuf_check(&text, "cache record", err));
+	for (size_t i = 0; i < r->chain.n; i++)
+		refs[i] = (struct store_ref){ STORE_REF_LAYER, r->chain.layers[i].diff_id };
+	sr.payload = strbuf_view(&text);
+	sr.refs = refs;
+	sr.n_refs = r->chain.n;
+	return store_record_put(s->b->opts->store, &sr,
+	                        s->node->no_cache ? STORE_SUPERSEDE : STORE_ADOPT, kept, err);
+}
+
+static struct record *new_record(struct step *s, const struct chain_layer *layer, int64_t created)
+{
+	struct engine_build *b = s->b;
+	const struct graph_node *n = s->node;
+	const struct chain *below = build_step(b, n->parent)->chain;
+	struct record *r = arena_new_of(b->arena, struct record);
+
+	r->created = created;
+	r->text = n->text;
+	r->parent_tree = below->tree;
+	r->chain = *chain_push(b->arena, below, layer);
+	r->own = true;
+	r->cost = (struct record_cost){ s->cost.wall_ns, s->cost.cpu_ns, s->cost.peak_bytes,
+		                        s->cost.written_bytes };
+	r->inputs = arena_array(b->arena, struct record_input, n->n_inputs);
+	for (size_t i = 0; i < n->n_inputs; i++) {
+		const struct step *in = build_step(b, n->inputs[i]);
+
+		r->inputs[r->n_inputs++] = (struct record_input){ in->def_key, in->chain->tree };
+	}
+	return r;
+}
+
+/* COPY --link: the layer is the same whatever it is put on. */
+static int lookup_link(struct step *s, const struct record **ret, struct cairn_err *err)
+{
+	const struct record *one = NULL;
+	struct record *r;
+
+	s->link_key = key_link(s->node, s->operands, s->n_operands);
+	TRY(find_one(s, &s->link_key, &one, err));
+	if (!one || one->chain.n != 1)
+		return 0;
+	r = new_record(s, &one->chain.layers[0], one->created);
+	r->cost = one->cost;
+	*ret = r;
+	return 0;
+}
+
+int lookup_content(struct step *s, bool *ret_hit, struct cairn_err *err)
+{
+	const struct graph_node *n = s->node;
+	const struct record *r = NULL;
+
+	*ret_hit = false;
+	TRY(complete_operands(s, err));
+	s->content_key = key_content(n, &s->b->opts->env, &build_step(s->b, n->parent)->chain->tree,
+	                             s->operands, s->n_operands);
+	if (n->no_cache)
+		return 0;
+	TRY(find_one(s, &s->content_key, &r, err));
+	if (!r && n->kind == GRAPH_COPY && n->copy.link)
+		TRY(lookup_link(s, &r, err));
+	if (!r || contradicts(s->b, r))
+		return 0;
+	TRY(put(s, &s->def_key, STORE_RECORD_ALIAS, r, NULL, err));
+	believe(s, r);
+	*ret_hit = true;
+	return 0;
+}
+
+int lookup_again(struct step *s, bool *ret_hit, struct cairn_err *err)
+{
+	const struct record *r = NULL;
+
+	*ret_hit = false;
+	if (s->forced)
+		return 0;
+	TRY(find_one(s, &s->def_key, &r, err));
+	if (!r || contradicts(s->b, r))
+		return 0;
+	believe(s, r);
+	*ret_hit = true;
+	return 0;
+}
+
+/* The same operation on the same tree gave the same tree before: the older layers and
+ * their time of creation stay (DECISIONS.md 8). */
+static int older(struct step *s, const struct record *mine, const struct record **ret,
+                 struct cairn_err *err)
+{
+	const struct record *r = NULL;
+
+	TRY(find_one(s, &s->content_key, &r, err));
+	*ret = r && digest_eq(&r->chain.tree, &mine->chain.tree) && !contradicts(s->b, r) ? r
+	                                                                                  : NULL;
+	return 0;
+}
+
+static int put_link(struct step *s, const struct record *mine, const struct chain_layer *layer,
+                    struct cairn_err *err)
+{
+	static const struct chain nothing;
+	struct record link = *mine;
+
+	link.chain = *chain_push(s->b->arena, &nothing, layer);
+	link.parent_tree = (struct digest){ 0 };
+	return put(s, &s->link_key, STORE_RECORD_LINK, &link, NULL, err);
+}
+
+int lookup_publish(struct step *s, const struct chain_layer *layer, int64_t created,
+                   struct cairn_err *err)
+{
+	struct record *mine = new_record(s, layer, created);
+	const struct record *use = NULL, *stayed;
+	struct store_found kept = { 0 };
+
+	TRY(older(s, mine, &use, err));
+	if (!use) {
+		use = mine;
+		TRY(put(s, &s->content_key, STORE_RECORD_CONTENT, mine, NULL, err));
+	}
+	TRY(put(s, &s->def_key, STORE_RECORD_DEFINITION, use, &kept, err));
+	stayed = decode(s->b, &kept); /* another process was first */
+	store_found_done(&kept);
+	if (stayed && !contradicts(s->b, stayed))
+		use = stayed;
+	if (s->node->kind == GRAPH_COPY && s->node->copy.link)
+		TRY(put_link(s, mine, layer, err));
+	pin_result(s, use);
+	build_step_done(s, &use->chain, false);
+	return 0;
+}

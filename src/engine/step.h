@@ -1,0 +1,183 @@
+/* engine/step.h - the state of a build, private to engine/.
+ *
+ * Life of a step:
+ *
+ *	IDLE -> HIT                                  the cache answered while planning
+ *	IDLE -> WAITING -> [LOCKED] -> RUNNING -> DONE
+ *	                -> DONE                      the content key answered
+ *	                             -> FAILED
+ *
+ * Everything here is touched by the main thread only, with one exception: while
+ * a step is RUNNING in the pool, its `work` belongs to the pool thread.
+ */
+#ifndef CAIRN_ENGINE_STEP_H
+#define CAIRN_ENGINE_STEP_H
+
+#include "build.h"
+#include "layer/layer.h"
+#include "probe.h"
+#include "sandbox.h"
+#include "userdb.h"
+
+enum step_state {
+	STEP_IDLE,    /* not needed, or not looked at yet */
+	STEP_WAITING, /* needed; its inputs are not complete, or a lock or a job slot is missing */
+	STEP_RUNNING,
+	STEP_DONE, /* chain is set; also hits */
+	STEP_FAILED,
+};
+
+/* What a pool thread does for a step, and what comes out of it. */
+struct step_work {
+	struct step *step;
+	struct arena *arena;         /* the thread's own */
+	struct store_layer_txn *txn; /* the layer being made */
+	struct layer_plan *plan;     /* what it shall hold */
+	const struct tree *below;    /* the tree it lies on */
+	bool in_place;               /* the plan's files lie in the layer's directory already */
+	struct rootfs_step *root;    /* RUN: scanned by the thread; NULL otherwise */
+	int *fds;                    /* descriptors the plan's sources borrow; closed at the end */
+	size_t n_fds;
+	struct layer_result result;
+	struct digest content; /* of result.index */
+};
+
+/* A command that runs. */
+struct step_run {
+	struct sandbox_proc *proc;
+	struct rootfs_step *root;
+	struct store_layer_txn *txn;
+	char **tmp_dirs; /* of bind mounts; removed by the store at the latest */
+	size_t n_tmp_dirs;
+	struct sandbox_spec spec;
+};
+
+struct step {
+	struct engine_build *b;
+	const struct graph_node *node;
+	unsigned number; /* in events */
+	enum step_state state;
+	bool needed; /* the target cannot be made without it */
+	bool forced; /* it, or a step it stands on, must run: its definition key may lie */
+	bool hit;    /* DONE without having run */
+	struct digest def_key;
+	struct digest content_key; /* set when the inputs are complete */
+	struct digest link_key;    /* COPY --link */
+	struct key_operand
+		*operands; /* one for COPY; one per mount with a source, in their order */
+	struct selection
+		*selections; /* of the operands; those of steps are made when they are complete */
+	struct view *views;  /* where each was selected from */
+	size_t n_operands;
+	const struct record *found; /* under def_key, not yet believed */
+	const struct chain *chain;  /* what it ends with, once DONE */
+	struct store_lock *lock;
+	struct store_mount **mounts; /* cache mounts held, by index in node->run.mounts */
+	int64_t started;             /* clock_monotonic() */
+	struct step_cost cost;
+	struct step_run *run;
+	struct step_work *work;
+};
+
+struct engine_build {
+	const struct engine_opts *opts;
+	struct arena *arena;
+	struct step *steps; /* by graph node id */
+	size_t n;
+	struct step *target;
+	unsigned n_numbers;  /* step numbers given out */
+	struct map trees;    /* diff IDs of a chain -> struct tree * (owned) */
+	struct map pinned;   /* definition key -> struct digest *: the tree it has in this build */
+	struct map contexts; /* name -> struct context_source * */
+	struct machine machine;
+	bool machine_known;
+	struct rootfs *rootfs; /* opened with the first RUN */
+	struct sandbox_host *host;
+	char *trees_dir;  /* for the plain driver */
+	unsigned running; /* steps that occupy a job slot */
+	unsigned jobs;
+	bool stopping; /* something failed: start nothing more */
+	bool cancelled;
+	struct cairn_err err; /* the first failure */
+};
+
+/* --- sources.c: contexts and trees that files are read from --- */
+
+/* View of a context by name; scanned once. */
+int sources_context(struct engine_build *b, str name, struct view *ret, struct cairn_err *err);
+/* Make sure that everything selected from a context has its digest. */
+int sources_hash(struct engine_build *b, str name, const struct selection *sel,
+                 struct cairn_err *err);
+/* Directory of the context; borrowed. */
+int sources_context_fd(struct engine_build *b, str name);
+void sources_free(struct engine_build *b);
+
+/* --- trees.c: chains as trees and directories --- */
+
+/* The merged tree of a chain; owned by the build. */
+int trees_get(struct engine_build *b, const struct chain *c, const struct tree **ret,
+              struct cairn_err *err);
+/* Absolute directories of a chain's layers, lowest first; in `a`. A layer without one is
+ * CAIRN_E_NOT_FOUND: the hit that named it was empty. */
+int trees_dirs(struct engine_build *b, const struct chain *c, struct arena *a, char ***ret,
+               struct cairn_err *err);
+/* Users and groups of a tree; texts are borrowed from it or live in `a`. */
+int trees_userdb(struct engine_build *b, const struct chain *c, struct arena *a, struct userdb *ret,
+                 struct cairn_err *err);
+/* The chain of a base image out of the store; *ret is NULL when a layer is not there. */
+int trees_base_chain(struct engine_build *b, const struct step *s, const struct chain **ret,
+                     struct cairn_err *err);
+/* --- lookup.c: keys and records --- */
+
+int lookup_plan(struct engine_build *b, struct cairn_err *err);
+/* With complete inputs: compute the content key, and see whether it answers. */
+int lookup_content(struct step *s, bool *ret_hit, struct cairn_err *err);
+/* Look the definition key up again, after waiting for another process. */
+int lookup_again(struct step *s, bool *ret_hit, struct cairn_err *err);
+/* A step ran and made `layer` on its parent's chain: keep records, decide the chain. */
+int lookup_publish(struct step *s, const struct chain_layer *layer, int64_t created,
+                   struct cairn_err *err);
+
+/* --- ops --- */
+
+/* RUN: start the command; its output and end come through the loop. */
+int op_run_start(struct step *s, struct cairn_err *err);
+/* The command has ended well: what the pool has to do now. */
+int op_run_collect(struct step *s, struct cairn_err *err);
+void op_run_free(struct step *s);
+/* COPY, ADD, WORKDIR: prepare the work for the pool. */
+int op_copy_prepare(struct step *s, struct cairn_err *err);
+int op_workdir_prepare(struct step *s, struct cairn_err *err);
+/* In the pool: scan where needed, write the layer, store it. */
+int work_execute(void *work, struct cairn_err *err);
+struct step_work *work_new(struct step *s);
+void work_free(struct step_work *w);
+/* Take another descriptor that the plan borrows; returns fd. */
+int work_keep_fd(struct step_work *w, int fd);
+
+/* Fill a plan with what a COPY makes (copy.c). */
+struct copy_target {
+	const struct graph_copy *copy;
+	const struct tree *below;
+	uint32_t uid, gid; /* of what is created, and of what is copied with --chown */
+	bool chown;
+	int64_t now; /* mtime of directories that are made */
+	/* Where an item's bytes are. */
+	int (*source)(void *ctx, const struct select_item *item, struct layer_source *ret,
+	              struct cairn_err *err);
+	void *ctx;
+};
+int copy_plan(struct layer_plan *plan, const struct copy_target *t, const struct selection *sel,
+              struct arena *a, struct cairn_err *err);
+
+/* --- result.c --- */
+int result_image(struct engine_build *b, struct engine_image *ret, struct cairn_err *err);
+
+/* --- build.c --- */
+void build_emit(struct engine_build *b, const struct build_event *ev);
+void build_warn(struct engine_build *b, unsigned step, const char *fmt, ...) PRINTF(3, 4);
+struct step *build_step(struct engine_build *b, const struct graph_node *n);
+/* A step got its chain. */
+void build_step_done(struct step *s, const struct chain *chain, bool hit);
+
+#endif

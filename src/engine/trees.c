@@ -1,0 +1,164 @@
+/* Chains of layers as merged trees and as directories. */
+#include "step.h"
+
+#include "util/fs.h"
+
+static int load_index(struct engine_build *b, const struct digest *diff_id,
+                      struct layer_index **ret, struct cairn_err *err)
+{
+	cleanup_strbuf struct strbuf bytes;
+
+	strbuf_init(&bytes, LAYER_INDEX_MAX);
+	TRY(store_layer_index_read(b->opts->store, diff_id, &bytes, err));
+	return layer_index_decode(strbuf_view(&bytes), ret, err);
+}
+
+/* The first n diff IDs of a chain, as a map key. */
+static str prefix(struct arena *a, const struct chain *c, size_t n)
+{
+	char *p = arena_alloc(a, n * DIGEST_LEN + 1);
+
+	for (size_t i = 0; i < n; i++)
+		memcpy(p + i * DIGEST_LEN, c->layers[i].diff_id.b, DIGEST_LEN);
+	return str_n(p, n * DIGEST_LEN);
+}
+
+int trees_get(struct engine_build *b, const struct chain *c, const struct tree **ret,
+              struct cairn_err *err)
+{
+	cleanup_arena struct arena *a = arena_new();
+	str all = prefix(a, c, c->n);
+	struct tree *t = NULL;
+	size_t have = c->n;
+
+	while (!(t = map_get(&b->trees, str_n(all.ptr, have * DIGEST_LEN))) && have)
+		have--;
+	if (!t) {
+		t = tree_new();
+		map_put(&b->trees, S(""), t);
+	}
+	for (; have < c->n; have++) {
+		struct layer_index *ix = NULL;
+
+		TRY(load_index(b, &c->layers[have].diff_id, &ix, err));
+		t = tree_push(t, ix);
+		layer_index_unref(ix);
+		map_put(&b->trees, str_n(all.ptr, (have + 1) * DIGEST_LEN), t);
+	}
+	*ret = t;
+	return 0;
+}
+
+int trees_dirs(struct engine_build *b, const struct chain *c, struct arena *a, char ***ret,
+               struct cairn_err *err)
+{
+	struct digest *keys = arena_array(a, struct digest, 2 * c->n);
+	struct digest *ids = arena_array(a, struct digest, c->n);
+	char **paths = arena_array(a, char *, 2 * c->n);
+	char **dirs = arena_array(a, char *, c->n + 1);
+	int r = 0;
+
+	for (size_t i = 0; i < c->n; i++)
+		ids[i] = c->layers[i].diff_id;
+	for (size_t i = 0; i < c->n; i++) {
+		keys[2 * i] = store_layer_chain_key(ids, i + 1);
+		keys[2 * i + 1] = c->layers[i].diff_id;
+	}
+	TRY(store_layer_dirs_find(b->opts->store, keys, 2 * c->n, paths, err));
+	for (size_t i = 0; i < c->n; i++) {
+		const char *p = paths[2 * i] ? paths[2 * i] : paths[2 * i + 1];
+
+		if (p)
+			dirs[i] = arena_cstr(a, str_of(p));
+		else if (r == 0)
+			r = cairn_fail(err, CAIRN_E_NOT_FOUND,
+			               "layer %s is not unpacked in the store",
+			               digest_text(&c->layers[i].diff_id).s);
+		free(paths[2 * i]);
+		free(paths[2 * i + 1]);
+	}
+	if (r == 0)
+		*ret = dirs;
+	return r;
+}
+
+/* A file that is too large to travel in the index, or a link: read it from its layer. */
+static int read_from_layer(struct engine_build *b, const struct chain *c, const struct tree *t,
+                           const char *path, struct arena *a, str *ret, struct cairn_err *err)
+{
+	cleanup_strbuf struct strbuf resolved;
+	cleanup_strbuf struct strbuf text;
+	const struct tree_node *node = NULL;
+	char **dirs = NULL;
+
+	strbuf_init(&resolved, LAYER_PATH_MAX);
+	strbuf_init(&text, 16u << 20);
+	TRY(tree_resolve(t, str_of(path), 0, &resolved, &node, err));
+	*ret = S("");
+	if (!node || (node->entry->type != LAYER_FILE && node->entry->type != LAYER_HARDLINK))
+		return 0;
+	TRY(trees_dirs(b, c, a, &dirs, err));
+	TRY(fs_read_file(AT_FDCWD,
+	                 arena_printf(a, "%s/%.*s", dirs[node->layer], STR(node->entry->path)),
+	                 &text, err));
+	*ret = arena_str(a, strbuf_view(&text));
+	return 0;
+}
+
+static int inlined(struct engine_build *b, const struct chain *c, enum layer_inline which,
+                   struct arena *a, str *ret, struct cairn_err *err)
+{
+	const struct tree *t = NULL;
+	int r;
+
+	TRY(trees_get(b, c, &t, err));
+	r = tree_inlined(t, which, ret, err);
+	if (r == CAIRN_E_UNSUPPORTED)
+		return read_from_layer(b, c, t, arena_cstr(a, layer_inline_path(which)), a, ret,
+		                       err);
+	return r;
+}
+
+int trees_userdb(struct engine_build *b, const struct chain *c, struct arena *a, struct userdb *ret,
+                 struct cairn_err *err)
+{
+	struct userdb db = { 0 };
+
+	TRY(inlined(b, c, LAYER_INLINE_PASSWD, a, &db.passwd, err));
+	TRY(inlined(b, c, LAYER_INLINE_GROUP, a, &db.group, err));
+	*ret = db;
+	return 0;
+}
+
+/* When the i-th layer of an image was made, by its history; else the image's own time. */
+static int64_t layer_created(const struct image_config *c, size_t i)
+{
+	for (size_t k = 0; k < c->n_history; k++)
+		if (!c->history[k].empty_layer && i-- == 0)
+			return c->history[k].created.ns;
+	return c->created.ns;
+}
+
+int trees_base_chain(struct engine_build *b, const struct step *s, const struct chain **ret,
+                     struct cairn_err *err)
+{
+	const struct image_config *config = s->node->base.config;
+	struct chain *c = arena_new_of(b->arena, struct chain);
+
+	*ret = NULL;
+	for (size_t i = 0; i < config->n_diff_ids; i++) {
+		struct store_layer layer = { 0 };
+		struct chain_layer cl = { .diff_id = config->diff_ids[i] };
+		bool found = false;
+
+		TRY(store_layer_find(b->opts->store, &config->diff_ids[i], &layer, &found, err));
+		if (!found)
+			return 0;
+		cl.content = layer.content;
+		cl.size = layer.tar_size;
+		cl.created = layer_created(config, i);
+		c = chain_push(b->arena, c, &cl);
+	}
+	*ret = c;
+	return 0;
+}
