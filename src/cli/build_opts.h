@@ -41,7 +41,11 @@ struct cli_build_opts {
  * Prints results to ctx->out and progress to ctx->err. Fails with whatever the
  * build fails with; CAIRN_E_STEP when a command of it failed (its report is
  * then on ctx->err already).
+ *
+ * ret_status  set when the work was done by another process (cairn again, in a user
+ *             namespace): its exit status, to be passed on; else left alone
  */
-int build_run(const struct cli_build_opts *o, struct cairn_ctx *ctx, struct cairn_err *err);
+int build_run(const struct cli_build_opts *o, struct cairn_ctx *ctx, int *ret_status,
+              struct cairn_err *err);
 
 #endif

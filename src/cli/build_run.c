@@ -340,7 +340,8 @@ static void show_warnings(struct run *r)
 		                                         .text = r->graph->warnings.ptr[i] });
 }
 
-static int build(struct run *r, struct engine_image *im, struct cairn_err *err)
+/* Lower the Dockerfile and find out what must run. */
+static int plan(struct run *r, struct cairn_err *err)
 {
 	TRY(parse(r, err));
 	TRY(set_pairs(r, err));
@@ -348,8 +349,7 @@ static int build(struct run *r, struct engine_image *im, struct cairn_err *err)
 	TRY(graph_lower(r->df, r->path, &r->gopts, &r->graph, err));
 	show_warnings(r);
 	TRY(set_engine_opts(r, err));
-	TRY(engine_plan(&r->eopts, &r->build, err));
-	return engine_run(r->build, im, err);
+	return engine_plan(&r->eopts, &r->build, err);
 }
 
 static int finish(struct run *r, const struct engine_image *im, struct cairn_err *err)
@@ -385,29 +385,63 @@ static void run_done(struct run *r)
 	arena_free(r->a);
 }
 
-int build_run(const struct cli_build_opts *o, struct cairn_ctx *ctx, struct cairn_err *err)
+static int start(struct run *r, struct cairn_err *err)
 {
-	struct store_opts sopts = { .path = ctx->home };
-	struct progress_opts popts = { .mode = o->progress,
-		                       .out = ctx->err,
-		                       .color = ctx->color_err,
+	struct store_opts sopts = { .path = r->ctx->home };
+	struct progress_opts popts = { .mode = r->o->progress,
+		                       .out = r->ctx->err,
+		                       .color = r->ctx->color_err,
 		                       .start_ns = clock_monotonic(),
 		                       .start_wall_ns = clock_now() };
-	struct run r = { .o = o, .ctx = ctx, .a = arena_new(), .cancel_fd = -1 };
+
+	r->a = arena_new();
+	r->cancel_fd = -1;
+	r->progress = progress_new(&popts);
+	r->observer = progress_observer(r->progress);
+	r->pool = pool_new((unsigned)get_nprocs());
+	r->eopts.tick = tick;
+	r->eopts.tick_ctx = r->progress;
+	TRY(catch_signals(r, err));
+	TRY(store_open(&sopts, &r->store, err));
+	r->base = (struct base_opts){ r->store, r->o->pull };
+	return 0;
+}
+
+/* Do everything again as root of a user namespace. */
+static int enter_userns(struct cairn_ctx *ctx, int *ret_status, struct cairn_err *err)
+{
+	char warning[256] = "";
+	int r;
+
+	r = userns_reexec(ctx->argc, ctx->argv, warning, ret_status, err);
+	if (warning[0])
+		(void)fprintf(ctx->err, "cairn: warning: %s\n", warning);
+	return r;
+}
+
+static bool from_stdin(const struct cli_build_opts *o)
+{
+	return o->file && strcmp(o->file, "-") == 0;
+}
+
+int build_run(const struct cli_build_opts *o, struct cairn_ctx *ctx, int *ret_status,
+              struct cairn_err *err)
+{
+	struct run r = { .o = o, .ctx = ctx };
 	struct engine_image im = { 0 };
 	int got;
 
-	r.progress = progress_new(&popts);
-	r.observer = progress_observer(r.progress);
-	r.pool = pool_new((unsigned)get_nprocs());
-	r.eopts.tick = tick;
-	r.eopts.tick_ctx = r.progress;
-	got = catch_signals(&r, err);
+	if (userns_needed() && from_stdin(o)) /* it can be read only once */
+		return enter_userns(ctx, ret_status, err);
+	got = start(&r, err);
 	if (got == 0)
-		got = store_open(&sopts, &r.store, err);
-	r.base = (struct base_opts){ r.store, o->pull };
+		got = plan(&r, err);
+	if (got == 0 && engine_work(r.build) && userns_needed()) {
+		run_done(&r);
+		return enter_userns(ctx, ret_status, err);
+	}
 	if (got == 0)
-		got = build(&r, &im, err);
+		got = engine_run(r.build, &im, err);
 	if (got == 0)
 		got = finish(&r, &im, err);
 	else

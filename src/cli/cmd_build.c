@@ -9,7 +9,7 @@ static int run(struct cli_call *call, struct cairn_err *err)
 	o->context = call->argv[0];
 	if (o->quiet)
 		o->progress = PROGRESS_QUIET;
-	return build_run(o, call->ctx, err);
+	return build_run(o, call->ctx, &call->exit_code, err);
 }
 
 #define T struct cli_build_opts
