@@ -5,6 +5,7 @@
 #include <sys/signalfd.h>
 #include <sys/sysinfo.h>
 
+#include "background_sync.h"
 #include "build_values.h"
 #include "ctx.h"
 #include "engine/engine.h"
@@ -446,6 +447,8 @@ int build_run(const struct cli_build_opts *o, struct cairn_ctx *ctx, int *ret_st
 		got = finish(&r, &im, err);
 	else
 		progress_end(r.progress, &(struct progress_result){ .time_ns = clock_monotonic() });
+	if (r.build && engine_ran(r.build))
+		background_sync_start(ctx->home);
 	run_done(&r);
 	return got;
 }

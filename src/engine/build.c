@@ -98,6 +98,14 @@ unsigned engine_work(const struct engine_build *b)
 	return n;
 }
 
+bool engine_ran(const struct engine_build *b)
+{
+	for (size_t i = 0; i < b->n; i++)
+		if (b->steps[i].state == STEP_DONE && !b->steps[i].hit)
+			return true;
+	return false;
+}
+
 /* All steps in the order of the Dockerfile; those that a hit made unnecessary are cached too. */
 static void announce(struct engine_build *b)
 {

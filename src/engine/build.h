@@ -78,6 +78,9 @@ int engine_plan(const struct engine_opts *opts, struct engine_build **ret, struc
 /* Number of steps that must run (bases that are in the store do not count). */
 unsigned engine_work(const struct engine_build *b);
 
+/* Did a step run and leave something in the store that is not on the disk yet? */
+bool engine_ran(const struct engine_build *b);
+
 /* The image that a build made. Everything lives as long as the build. */
 struct engine_image {
 	str config;                  /* bytes of the image config */
