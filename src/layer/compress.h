@@ -45,7 +45,6 @@ struct layer_sink compress_sink(struct compressor *c);
 struct compress_result {
 	struct digest digest;             /* of the blob */
 	uint64_t size;                    /* bytes of the blob */
-	struct digest diff_id;            /* of the uncompressed bytes */
 	uint64_t raw_size;                /* uncompressed bytes */
 	const struct layer_frame *frames; /* for layer_index_with_frames(); borrowed from c */
 	size_t n_frames;

@@ -1,7 +1,5 @@
 #include "outdir.h"
 
-#include <linux/openat2.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
@@ -26,44 +24,6 @@ void outdir_done(struct outdir *o)
 	outdir_forget(o);
 }
 
-static int open_by_component(int root, const char *path)
-{
-	cleanup_fd int fd = openat(root, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	str rest = str_of(path), name;
-	char c_name[LAYER_NAME_MAX + 1];
-
-	while (fd >= 0 && rest.len && str_next(&rest, '/', &name)) {
-		int next;
-
-		if (name.len > LAYER_NAME_MAX) {
-			errno = ENAMETOOLONG;
-			return -1;
-		}
-		memcpy(c_name, name.ptr, name.len);
-		c_name[name.len] = '\0';
-		next = openat(fd, c_name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		close(fd);
-		fd = next;
-	}
-	return steal_fd(&fd);
-}
-
-static int open_beneath(struct outdir *o, const char *path)
-{
-	struct open_how how = { .flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
-		                .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
-		                           RESOLVE_NO_MAGICLINKS };
-	int fd;
-
-	if (!o->no_openat2) {
-		fd = (int)syscall(SYS_openat2, o->root, path, &how, sizeof(how));
-		if (fd >= 0 || (errno != ENOSYS && errno != EPERM))
-			return fd;
-		o->no_openat2 = true; /* an old kernel, or a container's filter */
-	}
-	return open_by_component(o->root, path);
-}
-
 int outdir_parent(struct outdir *o, str path, int *ret_fd, struct cairn_err *err)
 {
 	str parent = layer_path_parent(path), name = layer_path_name(path);
@@ -78,7 +38,7 @@ int outdir_parent(struct outdir *o, str path, int *ret_fd, struct cairn_err *err
 			memcpy(o->parent, parent.ptr, parent.len);
 		o->parent[parent.len] = '\0';
 		o->parent_len = parent.len;
-		o->fd = open_beneath(o, parent.len ? o->parent : ".");
+		o->fd = fs_open_beneath(o->root, o->parent, O_PATH | O_DIRECTORY);
 		if (o->fd < 0)
 			return cairn_fail_sys(err, "open directory '/%s' of a layer", o->parent);
 	}

@@ -1,8 +1,7 @@
 /* layer/outdir.h - private: put the entries of a layer into a directory.
  *
- * Every parent is opened below the directory without following a symbolic
- * link (openat2, or component by component where the kernel has none), so that
- * nothing outside it can be reached whatever the entries say.  The last
+ * Every parent is opened by fs_open_beneath(), which follows no symbolic link,
+ * so that nothing outside can be reached whatever the entries say.  The last
  * parent stays open: entries come sorted.  One outdir is used by one thread;
  * several may share a directory.
  */
@@ -15,7 +14,6 @@
 struct outdir {
 	int root;                        /* borrowed */
 	int fd;                          /* of the directory `parent`, or -1 */
-	bool no_openat2;                 /* the kernel or a seccomp filter has none */
 	enum layer_xattr_ns ns;          /* of overlayfs's marks */
 	size_t parent_len;               /* of the path of fd */
 	char parent[LAYER_PATH_MAX + 1]; /* when fd >= 0 */
