@@ -249,6 +249,22 @@ static int set_network(struct run *r, struct cairn_err *err)
 	return 0;
 }
 
+/* CAIRN_ROOTFS names a driver, for machines where the best one is not the wanted one. */
+static int set_rootfs(struct run *r, struct cairn_err *err)
+{
+	const char *want = ctx_env(r->ctx->envp, "CAIRN_ROOTFS");
+
+	if (!want)
+		return 0;
+	for (int k = 0; k < ROOTFS_N_; k++)
+		if (strcmp(want, rootfs_kind_name((enum rootfs_kind)k)) == 0) {
+			r->eopts.rootfs = (enum rootfs_kind)k;
+			return 0;
+		}
+	return cairn_fail(err, CAIRN_E_USAGE,
+			  "CAIRN_ROOTFS=%s: expected auto, overlay, overlay-userns or plain", want);
+}
+
 static int set_engine_opts(struct run *r, struct cairn_err *err)
 {
 	const struct cli_build_opts *o = r->o;
@@ -273,6 +289,7 @@ static int set_engine_opts(struct run *r, struct cairn_err *err)
 	}
 	TRY(set_ssh(r, err));
 	TRY(set_network(r, err));
+	TRY(set_rootfs(r, err));
 	e->secrets = secrets;
 	e->n_secrets = o->secrets.len;
 	e->limits = limits;
