@@ -22,6 +22,7 @@ struct token {
 };
 
 struct host {
+	struct host *next;
 	char *domain;
 	char *base;           /* "https://registry-1.docker.io" */
 	pthread_mutex_t lock; /* of what follows */
@@ -72,9 +73,12 @@ void registry_free(struct registry *r)
 {
 	if (!r)
 		return;
-	vec_foreach (h, &r->hosts)
-		host_free(*h);
-	vec_free(&r->hosts);
+	while (r->hosts) {
+		struct host *h = r->hosts;
+
+		r->hosts = h->next;
+		host_free(h);
+	}
 	(void)pthread_mutex_destroy(&r->lock);
 	free(r);
 }
@@ -105,19 +109,19 @@ static bool is_plain(const struct registry *r, const char *domain)
 /* The host's state, made when it is first met. Lives as long as the registry. */
 static struct host *host_get(struct registry *r, const char *domain)
 {
-	struct host *h = NULL;
+	struct host *h;
 
 	(void)pthread_mutex_lock(&r->lock);
-	vec_foreach (p, &r->hosts)
-		if (strcmp((*p)->domain, domain) == 0)
-			h = *p;
+	for (h = r->hosts; h && strcmp(h->domain, domain) != 0;)
+		h = h->next;
 	if (!h) {
 		h = xcalloc(1, sizeof(*h));
 		(void)pthread_mutex_init(&h->lock, NULL);
 		h->domain = xstrdup(domain);
 		h->base = xasprintf("%s://%s", is_plain(r, domain) ? "http" : "https",
 		                    strcmp(domain, HUB_DOMAIN) == 0 ? HUB_HOST : domain);
-		vec_push(&r->hosts, h);
+		h->next = r->hosts;
+		r->hosts = h;
 	}
 	(void)pthread_mutex_unlock(&r->lock);
 	return h;

@@ -14,8 +14,8 @@ struct host;
 
 struct registry {
 	struct registry_opts opts;
-	pthread_mutex_t lock;     /* of hosts */
-	VEC(struct host *) hosts; /* owned */
+	pthread_mutex_t lock; /* of hosts */
+	struct host *hosts;   /* owned list */
 };
 
 /* One call of a registry's API. */
