@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "dockerfile/dockerfile.h"
+#include "dockerfile/glob.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -28,6 +29,20 @@ static void walk(const struct ignore *set, str path)
 		assert(!skipped || out);
 		skipped |= out && ignore_may_skip_dir(set, part);
 	}
+}
+
+/* The fast engine and the exact one agree. */
+static void engines(str pattern, str path, bool stars)
+{
+	struct glob_token tok[256];
+	bool whole, more;
+	struct glob g;
+
+	if (pattern.len > ARRAY_SIZE(tok) || glob_check(pattern))
+		return;
+	g = glob_compile(pattern, stars, tok);
+	glob_prefix(&g, path, &whole, &more);
+	assert(glob_match(&g, path) == whole);
 }
 
 /* Paths as a walk gives them: no empty names. */
@@ -55,7 +70,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (unsigned n = 0; n < 64 && str_next(&rest, '\n', &path); n++) {
 		if (proper(path))
 			walk(set, path);
-		(void)pattern_match(patterns, path);
+		for (str all = patterns, one; str_next(&all, '\n', &one);) {
+			engines(one, path, true);
+			engines(one, path, false);
+		}
 	}
 	return 0;
 }

@@ -1,5 +1,7 @@
 #include "harness.h"
 
+#include <dirent.h>
+
 #include "dockerfile/dockerfile.h"
 #include "util/clock.h"
 #include "util/fs.h"
@@ -408,6 +410,66 @@ void test_parser__json_output(void **state)
 	json_write(j, &b);
 	assert_string_equal(b.ptr, want);
 	strbuf_done(&b);
+}
+
+/* --- tests/assets/dockerfile: X.Dockerfile with X.json, or with X.error ---- */
+
+static void read_asset(const char *dir, const char *name, size_t stem, const char *suffix,
+                       struct strbuf *out)
+{
+	struct cairn_err err;
+	char *path = xasprintf("%s/%.*s%s", dir, (int)stem, name, suffix);
+
+	strbuf_init(out, DOCKERFILE_MAX);
+	assert_ok(fs_read_file(AT_FDCWD, path, out, &err));
+	free(path);
+}
+
+static void check_asset(const char *dir, const char *name)
+{
+	size_t stem = strlen(name) - strlen(".Dockerfile");
+	cleanup_dockerfile struct dockerfile *df = NULL;
+	cleanup_json json_t *got = NULL;
+	cleanup_json json_t *want = NULL;
+	struct strbuf text, expected, out;
+	struct cairn_err err = { 0 };
+
+	strbuf_init(&out, DOCKERFILE_MAX);
+	read_asset(dir, name, stem, ".Dockerfile", &text);
+	read_asset(dir, name, stem, str_starts(str_of(name), S("bad-")) ? ".error" : ".json",
+	           &expected);
+	if (dockerfile_parse(strbuf_view(&text), name, &df, &err) < 0) {
+		strbuf_printf(&out, "line %u: %s\n", err.line, err.msg);
+		assert_string_equal(out.ptr, expected.ptr);
+	} else {
+		got = dockerfile_to_json(df);
+		json_write(got, &out);
+		assert_ok(json_parse(strbuf_view(&expected), name, &want, &err));
+		if (!json_equal(got, want))
+			fail_msg("%s gives %s", name, out.ptr);
+	}
+	strbuf_done(&text);
+	strbuf_done(&expected);
+	strbuf_done(&out);
+}
+
+void test_parser__assets(void **state)
+{
+	const char *path = TEST_ASSETS "/dockerfile";
+	DIR *dir = opendir(path);
+	const struct dirent *e;
+	size_t n = 0;
+
+	(void)state;
+	assert_non_null(dir);
+	while ((e = readdir(dir))) {
+		if (!str_ends(str_of(e->d_name), S(".Dockerfile")))
+			continue;
+		check_asset(path, e->d_name);
+		n++;
+	}
+	(void)closedir(dir);
+	assert_true(n >= 20);
 }
 
 /* 200 lines take well under a millisecond; the bound is loose for slow machines. */

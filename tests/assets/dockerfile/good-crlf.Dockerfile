@@ -1,0 +1,10 @@
+# escape=\
+FROM a AS b
+RUN x \
+  y
+
+RUN <<EOF
+body
+EOF
+ENV a=b
+CMD ["x"]
