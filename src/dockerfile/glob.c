@@ -93,10 +93,11 @@ struct glob glob_compile(str pattern, bool stars, struct glob_token *tok)
 {
 	struct glob g = { .pattern = pattern, .tok = tok, .class_slash = stars };
 	const char *p = pattern.ptr, *end = p + pattern.len;
-	bool in;
+	bool any = false; /* a star stands before */
 
 	while (p < end) {
 		struct glob_token *t = &tok[g.n++];
+		bool slash = false;
 		uint32_t c;
 
 		c = take(p, end, &p);
@@ -114,10 +115,12 @@ struct glob glob_compile(str pattern, bool stars, struct glob_token *tok)
 			t->kind = GLOB_ONE;
 		} else if (c == '[') {
 			*t = (struct glob_token){ GLOB_CLASS, (uint32_t)(p - pattern.ptr) };
-			p = class_walk(p, end, 0, &in);
+			p = class_walk(p, end, '/', &slash);
+			g.odd |= slash && stars && any;
 		} else if (c == '\\' && p < end) {
 			t->c = take(p, end, &p);
 		}
+		any |= t->kind >= GLOB_STAR;
 	}
 	return g;
 }

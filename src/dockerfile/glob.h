@@ -28,7 +28,8 @@ struct glob {
 	struct glob_token *tok; /* borrowed from who called glob_compile() */
 	size_t n;
 	bool class_slash; /* a class may match '/' (pattern sets; not filepath.Match) */
-	bool odd;         /* a GLOB_ANY_DIRS does not stand behind '/': needs glob_prefix() */
+	bool odd;         /* glob_prefix() must match it: a ** does not stand behind '/', or a class
+	                     that takes '/' comes behind a star */
 };
 
 /* NULL, or why the pattern is malformed. */

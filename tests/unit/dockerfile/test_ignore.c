@@ -111,6 +111,8 @@ void test_ignore__patterns(void **state)
 		{ "a**b", "axx/b", true },
 		{ "a**b", "axxb", false },
 		{ "a*b**c", "axbbc", true }, /* needs the second place of a star */
+		{ "*[^a]*j", "b/xj", true }, /* a class can take '/' here */
+		{ "*[^a]*j", "b/x/j", false },
 		{ "**/**", "a/b", true },
 		{ "***", "a", true },
 	};
