@@ -59,6 +59,7 @@ struct writer {
 	size_t next;                    /* item */
 	uint64_t next_offset;           /* in its content */
 	str inlined[LAYER_INLINE_N_];   /* owned */
+	struct strbuf absent;           /* devices that could not be made */
 };
 
 /* ---- the tar ---- */
@@ -290,7 +291,8 @@ static int make_dirs(const struct writer *w, struct outdir *o, struct cairn_err 
 	return 0;
 }
 
-static int make_other(struct outdir *o, const struct layer_entry *e, struct cairn_err *err)
+static int make_other(struct writer *w, struct outdir *o, const struct layer_entry *e,
+                      struct cairn_err *err)
 {
 	bool absent = false;
 
@@ -307,10 +309,10 @@ static int make_other(struct outdir *o, const struct layer_entry *e, struct cair
 	case LAYER_BLOCK:
 	case LAYER_FIFO:
 		TRY(outdir_make(o, e, &absent, err));
-		if (absent)
-			return cairn_fail(err, CAIRN_E_DENIED,
-			                  "this user may not make the %s '/%.*s'",
-			                  layer_type_name(e->type), STR(e->path));
+		if (absent) {
+			strbuf_str(&w->absent, e->path);
+			strbuf_char(&w->absent, '\0');
+		}
 		return 0;
 	case LAYER_TYPE_N_:
 		break;
@@ -318,10 +320,10 @@ static int make_other(struct outdir *o, const struct layer_entry *e, struct cair
 	CAIRN_BUG("unknown type %d", (int)e->type);
 }
 
-static int finish_out(const struct writer *w, struct outdir *o, struct cairn_err *err)
+static int finish_out(struct writer *w, struct outdir *o, struct cairn_err *err)
 {
 	vec_foreach (it, &w->plan->items)
-		TRY(make_other(o, &it->entry, err));
+		TRY(make_other(w, o, &it->entry, err));
 	for (size_t i = w->plan->items.len; i-- > 0;)
 		if (w->plan->items.ptr[i].entry.type == LAYER_DIR)
 			TRY(outdir_set_dir(o, &w->plan->items.ptr[i].entry, err));
@@ -358,6 +360,7 @@ static void writer_init(struct writer *w, struct layer_plan *plan,
 	sha256_init(&w->tar.hash);
 	w->tar.sink = opts->tar;
 	strbuf_init(&w->tar.small, TAR_BUFFER);
+	strbuf_init(&w->absent, LAYER_INDEX_MAX);
 	strbuf_init(&w->tar.headers, 2u * LAYER_XATTRS_MAX * LAYER_XATTR_VALUE_MAX);
 }
 
@@ -372,6 +375,7 @@ static void writer_done(struct writer *w)
 	close_big(&w->leaves);
 	strbuf_done(&w->tar.small);
 	strbuf_done(&w->tar.headers);
+	strbuf_done(&w->absent);
 	for (unsigned k = 0; k < LAYER_INLINE_N_; k++)
 		free((char *)(uintptr_t)w->inlined[k].ptr);
 }
@@ -400,7 +404,8 @@ static void make_result(struct writer *w, struct layer_result *ret)
 	size_t n = w->plan->items.len;
 	struct layer_entry *entries = xcalloc(n, sizeof(*entries));
 
-	*ret = (struct layer_result){ .tar_size = w->tar.size };
+	*ret = (struct layer_result){ .tar_size = w->tar.size, .absent_len = w->absent.len };
+	ret->absent = strbuf_steal(&w->absent);
 	for (size_t i = 0; i < n; i++) {
 		struct layer_entry *e = &entries[i];
 

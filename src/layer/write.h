@@ -48,7 +48,7 @@ struct layer_result {
 	struct digest diff_id;     /* of the tar */
 	uint64_t tar_size;         /* bytes of the tar */
 	uint64_t content_size;     /* bytes of all files in it */
-	/* Unpacking only.  The directory is right only on top of the tree it was unpacked
+	/* Unpacking only: the directory is right only on top of the tree it was unpacked
 	 * over (implicit parents, links to lower files, whiteouts): key it by the chain,
 	 * else by diff_id (DECISIONS.md 2). */
 	bool lower_dependent;
