@@ -36,6 +36,16 @@ void build_warn(struct engine_build *b, unsigned step, const char *fmt, ...)
 			      .kind = EVENT_WARNING, .step = step, .text = str_of(text) });
 }
 
+/* Is it the target, or one that the target's files come from by standing on it? */
+static bool below_target(const struct step *s)
+{
+	const struct graph_node *n = s->b->target->node;
+
+	while (n && n != s->node)
+		n = n->parent;
+	return n != NULL;
+}
+
 static void emit_step(struct step *s, enum event_kind kind)
 {
 	const struct graph_node *n = s->node;
@@ -48,6 +58,9 @@ static void emit_step(struct step *s, enum event_kind kind)
 	                                        .end_line = n->end_line,
 	                                        .cost = s->cost,
 	                                        .exit_code = -1 });
+	if ((kind == EVENT_DONE || kind == EVENT_CACHED) && s->chain && s->b->opts->chain_done &&
+	    below_target(s))
+		s->b->opts->chain_done(s->b->opts->chain_ctx, s->chain);
 }
 
 struct step *build_step(struct engine_build *b, const struct graph_node *n)

@@ -60,6 +60,13 @@ struct engine_opts {
 	int (*fetch_base)(void *ctx, const struct graph_node *base, struct cairn_err *err);
 	void *fetch_ctx;
 
+	/* A step that the target stands on is complete, so the image will begin with this chain,
+	 * which lives as long as the build. Called from the main thread while engine_run() works;
+	 * NULL: nobody wants to know. */
+	void (*chain_done)(void *ctx, const struct chain *chain);
+	void *chain_ctx;
+	bool unregistered; /* do not put the image into the store: its times will be changed */
+
 	int cancel_fd; /* readable when the user wants to stop; -1 = never */
 	void (*tick)(void *ctx, int64_t now_ns); /* called about ten times a second; may be NULL */
 	void *tick_ctx;
@@ -88,16 +95,21 @@ struct engine_image {
 	const struct chain *chain;   /* its layers */
 	struct platform platform;
 	int64_t created;            /* ns since 1970 */
+	size_t n_base_history;      /* lines of its history that come from the base image */
 	unsigned n_steps, n_cached; /* of those that the target needs */
 };
 
-/* Run what is missing and put the image together; its config is stored as a blob and the image
- * registered (without a tag).
+/* Run what is missing and put the image together; it is registered (without a tag) unless
+ * opts->unregistered.
  *
  * Fails with CAIRN_E_STEP when a command failed (path and line set; EVENT_FAILED has told the
  * rest), CAIRN_E_CANCELLED when cancel_fd became readable, and with what the steps fail with.
  * Finished steps are kept in any case. */
 int engine_run(struct engine_build *b, struct engine_image *ret, struct cairn_err *err);
+
+/* Put an image into the store: its config as a blob, and the image without a tag. Nothing
+ * happens in a read-only store. */
+int engine_image_register(struct store *s, const struct engine_image *image, struct cairn_err *err);
 
 void engine_free(struct engine_build *b); /* NULL is fine */
 DEFINE_CLEANUP(struct engine_build *, engine_free);

@@ -16,6 +16,7 @@
 #include "base.h"
 #include "build.h"
 #include "event.h"
+#include "output.h"
 #include "probe.h"
 #include "rootfs.h"
 #include "sandbox.h"

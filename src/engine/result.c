@@ -82,24 +82,24 @@ static void assemble(struct engine_build *b, struct assembly *a)
 	a->config->created = (struct image_time){ true, last_created(a) };
 }
 
-static int register_image(struct engine_build *b, const struct engine_image *im,
-                          struct cairn_err *err)
+int engine_image_register(struct store *s, const struct engine_image *im, struct cairn_err *err)
 {
-	struct digest *ids = arena_array(b->arena, struct digest, im->chain->n);
+	cleanup_arena struct arena *a = arena_new();
+	struct digest *ids = arena_array(a, struct digest, im->chain->n);
 	char platform[PLATFORM_TEXT_MAX];
 	struct store_image si = { .config = im->config_digest,
 		                  .platform = arena_cstr(
-					  b->arena, str_of(platform_text(&im->platform, platform))),
+					  a, str_of(platform_text(&im->platform, platform))),
 		                  .created = im->created,
 		                  .diff_ids = ids,
 		                  .n_layers = im->chain->n };
 
 	for (size_t i = 0; i < im->chain->n; i++)
 		ids[i] = im->chain->layers[i].diff_id;
-	if (store_read_only(b->opts->store))
+	if (store_read_only(s))
 		return 0;
-	TRY(store_blob_put(b->opts->store, im->config, NULL, err));
-	return store_image_put(b->opts->store, &si, err);
+	TRY(store_blob_put(s, im->config, NULL, err));
+	return store_image_put(s, &si, err);
 }
 
 int result_image(struct engine_build *b, struct engine_image *ret, struct cairn_err *err)
@@ -120,7 +120,9 @@ int result_image(struct engine_build *b, struct engine_image *ret, struct cairn_
 	im.n_steps = (unsigned)b->n;
 	for (size_t i = 0; i < b->n; i++)
 		im.n_cached += !b->steps[i].needed || b->steps[i].hit;
-	TRY(register_image(b, &im, err));
+	im.n_base_history = base_of(b->opts->graph->target)->base.config->n_history;
+	if (!b->opts->unregistered)
+		TRY(engine_image_register(b->opts->store, &im, err));
 	*ret = im;
 	return 0;
 }
