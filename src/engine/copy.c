@@ -67,16 +67,15 @@ static void adjust(const struct placing *p, struct layer_entry *e)
 		e->mode = chmod_apply(&p->chmod, e->mode, e->type == LAYER_DIR);
 }
 
-/* A number that the names of one file share. */
-static uint64_t link_group(const struct select_item *item)
+/* A number that the names of one file share; `where` tells directories and layers apart. */
+static uint64_t link_group(const struct layer_entry *e, uint64_t where)
 {
-	const struct layer_entry *e = item->file->entry;
 	str first = e->type == LAYER_HARDLINK ? e->target : e->path;
 	struct digest d = digest_of(first.ptr, first.len);
 	uint64_t id;
 
 	memcpy(&id, d.b, sizeof(id));
-	return (id ^ ((uint64_t)item->file->layer << 48)) | 1;
+	return (id ^ (where << 48)) | 1;
 }
 
 static int place_item(struct placing *p, const struct select_item *item, str path)
@@ -103,7 +102,7 @@ static int place_item(struct placing *p, const struct select_item *item, str pat
 	TRY(p->t->source(p->t->ctx, item, &src, p->err));
 	e.type = LAYER_FILE;
 	e.target = S("");
-	place(p, &e, &src, link_group(item));
+	place(p, &e, &src, link_group(item->file->entry, item->file->layer));
 	return 0;
 }
 
@@ -113,15 +112,55 @@ static str join(struct arena *a, str dir, str name)
 	               : arena_str(a, name);
 }
 
+/* ADD of an archive: its entries below the destination, whatever was there. */
+static int place_archive(struct placing *p, const struct layer_index *ix, int dirfd, str dest)
+{
+	for (size_t i = 0; i < ix->n_entries; i++) {
+		struct layer_entry e = ix->entries[i];
+		struct layer_source src = { .kind = LAYER_SOURCE_FILE,
+			                    .dirfd = dirfd,
+			                    .path = e.path };
+		bool file = e.type == LAYER_FILE || e.type == LAYER_HARDLINK;
+		uint64_t link = file ? link_group(&e, (uint64_t)dirfd) : 0;
+
+		if (!e.path.len || e.type == LAYER_WHITEOUT)
+			continue;
+		e.path = join(p->a, dest, e.path);
+		TRY(make_dirs(p, layer_path_parent(e.path)));
+		adjust(p, &e);
+		if (file) {
+			src.expected = e.digest;
+			e.type = LAYER_FILE;
+			e.target = S("");
+		}
+		place(p, &e, file ? &src : NULL, link);
+	}
+	return 0;
+}
+
+/* A file; or, for ADD, what is in it when it is an archive. */
+static int place_file(struct placing *p, const struct select_item *item,
+                      const struct select_match *m, str dest, bool into_dir)
+{
+	const struct layer_index *ix = NULL;
+	str path = into_dir ? join(p->a, dest, m->name) : dest;
+	int dirfd = -1;
+
+	if (p->t->copy->add && item->file->entry->type == LAYER_FILE)
+		TRY(p->t->expand(p->t->ctx, item, &ix, &dirfd, p->err));
+	if (ix) {
+		TRY(make_dirs(p, dest));
+		return place_archive(p, ix, dirfd, dest);
+	}
+	TRY(make_dirs(p, layer_path_parent(path)));
+	return place_item(p, item, path);
+}
+
 static int place_match(struct placing *p, const struct selection *sel, const struct select_match *m,
                        str dest, bool into_dir)
 {
-	if (!m->dir) {
-		str path = into_dir ? join(p->a, dest, m->name) : dest;
-
-		TRY(make_dirs(p, layer_path_parent(path)));
-		return place_item(p, &sel->items[m->first], path);
-	}
+	if (!m->dir)
+		return place_file(p, &sel->items[m->first], m, dest, into_dir);
 	TRY(make_dirs(p, dest)); /* an existing one keeps its metadata, as in BuildKit */
 	for (size_t i = 0; i < m->n; i++) {
 		const struct select_item *item = &sel->items[m->first + i];

@@ -33,10 +33,13 @@ struct step_work {
 	struct arena *arena;         /* the thread's own */
 	struct store_layer_txn *txn; /* the layer being made */
 	struct layer_plan *plan;     /* what it shall hold */
-	const struct tree *below;    /* the tree it lies on */
-	bool in_place;               /* the plan's files lie in the layer's directory already */
-	struct rootfs_step *root;    /* RUN: scanned by the thread; NULL otherwise */
-	int *fds;                    /* descriptors the plan's sources borrow; closed at the end */
+	/* Fills the plan, in the thread: what COPY does (op_copy.c); NULL for RUN. */
+	int (*make_plan)(struct step_work *w, struct cairn_err *err);
+	struct copy_work *copy;   /* for make_plan */
+	const struct tree *below; /* the tree it lies on */
+	bool in_place;            /* the plan's files lie in the layer's directory already */
+	struct rootfs_step *root; /* RUN: scanned by the thread; NULL otherwise */
+	int *fds;                 /* descriptors the plan's sources borrow; closed at the end */
 	size_t n_fds;
 	struct layer_result result;
 	struct digest content; /* of result.index */
@@ -150,6 +153,7 @@ int op_copy_prepare(struct step *s, struct cairn_err *err);
 int op_workdir_prepare(struct step *s, struct cairn_err *err);
 /* In the pool: scan where needed, write the layer, store it. */
 int work_execute(void *work, struct cairn_err *err);
+void copy_work_free(struct copy_work *c); /* NULL is fine */
 struct step_work *work_new(struct step *s);
 void work_free(struct step_work *w);
 /* Take another descriptor that the plan borrows; returns fd. */
@@ -165,6 +169,10 @@ struct copy_target {
 	/* Where an item's bytes are. */
 	int (*source)(void *ctx, const struct select_item *item, struct layer_source *ret,
 	              struct cairn_err *err);
+	/* ADD: is this file an archive? Then its index and the directory it was unpacked into, both
+	 * borrowed; else *ret_index stays NULL. */
+	int (*expand)(void *ctx, const struct select_item *item,
+	              const struct layer_index **ret_index, int *ret_dirfd, struct cairn_err *err);
 	void *ctx;
 };
 int copy_plan(struct layer_plan *plan, const struct copy_target *t, const struct selection *sel,

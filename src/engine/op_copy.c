@@ -1,0 +1,202 @@
+/* COPY, ADD and WORKDIR. */
+#include "step.h"
+
+#include "add_archive.h"
+#include "util/clock.h"
+#include "util/fs.h"
+
+/* An archive that ADD has unpacked. */
+struct unpacked {
+	struct layer_result result;
+	char *dir;
+	int fd;
+};
+
+/* What the pool needs to plan a copy. */
+struct copy_work {
+	struct step *step;
+	struct copy_target target;
+	const struct selection *selection;
+	int context_fd;       /* where the sources are: a context, or -1 */
+	const int *layer_fds; /* a tree: directories of its layers */
+	VEC(struct unpacked) unpacked;
+};
+
+void copy_work_free(struct copy_work *c)
+{
+	struct cairn_err err;
+
+	if (!c)
+		return;
+	vec_foreach (u, &c->unpacked) {
+		layer_result_done(&u->result);
+		if (u->fd >= 0)
+			close(u->fd);
+		(void)fs_remove_tree(AT_FDCWD, u->dir, &err);
+		free(u->dir);
+	}
+	vec_free(&c->unpacked);
+	free(c);
+}
+
+static int item_source(void *ctx, const struct select_item *item, struct layer_source *ret,
+                       struct cairn_err *err)
+{
+	const struct copy_work *c = ctx;
+	const struct view_file *file = item->file;
+
+	(void)err;
+	*ret = (struct layer_source){ .kind = LAYER_SOURCE_FILE,
+		                      .dirfd = c->layer_fds ? c->layer_fds[file->layer]
+		                                            : c->context_fd,
+		                      .path = file->entry->path,
+		                      .expected = file->entry->digest };
+	return 0;
+}
+
+/* --- ADD of archives ------------------------------------------------------- */
+
+static int unpack(struct copy_work *c, struct add_archive *a, const struct layer_index **ret_index,
+                  int *ret_dirfd, struct cairn_err *err)
+{
+	struct unpacked u = { .fd = -1 };
+	struct unpacked *kept;
+
+	TRY(store_tmp_dir(c->step->b->opts->store, &u.dir, err));
+	vec_push(&c->unpacked, u); /* from here on it is removed at the end */
+	kept = vec_last(&c->unpacked);
+	TRY(fs_open_dir(AT_FDCWD, kept->dir, &kept->fd, err));
+	TRY(add_archive_unpack(a, kept->fd, &kept->result, err));
+	*ret_index = kept->result.index;
+	*ret_dirfd = kept->fd;
+	return 0;
+}
+
+static int item_expand(void *ctx, const struct select_item *item,
+                       const struct layer_index **ret_index, int *ret_dirfd, struct cairn_err *err)
+{
+	struct copy_work *c = ctx;
+	cleanup_add_archive struct add_archive *a = NULL;
+	struct layer_source src = { 0 };
+	cleanup_fd int fd = -1;
+	cleanup_free char *path = str_dup(item->file->entry->path);
+
+	TRY(item_source(ctx, item, &src, err));
+	fd = openat(src.dirfd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return cairn_fail_sys(err, "open '%s'", path);
+	TRY(add_archive_open(fd, path, &a, err));
+	return a ? unpack(c, a, ret_index, ret_dirfd, err) : 0;
+}
+
+/* --- COPY and ADD ------------------------------------------------------------ */
+
+/* Open the directories of the layers that the step's files come from. */
+static int open_layers(struct step_work *w, const struct chain *c, int **ret, struct cairn_err *err)
+{
+	int *fds = arena_array(w->arena, int, c->n + 1);
+	char **dirs = NULL;
+
+	TRY(trees_dirs(w->step->b, c, w->arena, &dirs, err));
+	for (size_t i = 0; i < c->n; i++) {
+		TRY(fs_open_dir(AT_FDCWD, dirs[i], &fds[i], err));
+		work_keep_fd(w, fds[i]);
+	}
+	*ret = fds;
+	return 0;
+}
+
+static int open_sources(struct step_work *w, struct cairn_err *err)
+{
+	const struct graph_source *from = &w->step->node->copy.from;
+	int *fds = NULL;
+
+	if (from->kind == GRAPH_FROM_CONTEXT) {
+		w->copy->context_fd = sources_context_fd(w->step->b, from->context);
+	} else if (from->kind == GRAPH_FROM_NODE) {
+		TRY(open_layers(w, build_step(w->step->b, from->node)->chain, &fds, err));
+		w->copy->layer_fds = fds;
+	}
+	return 0;
+}
+
+/* The owner of what is copied, when --chown says so; of directories that are made always. */
+static int copy_owner(struct step *s, struct copy_target *t, struct cairn_err *err)
+{
+	const struct graph_copy *c = &s->node->copy;
+	struct userdb db = { 0 };
+
+	t->chown = c->chown.len > 0;
+	if (!t->chown)
+		return 0;
+	if (!c->link)
+		TRY(trees_userdb(s->b, build_step(s->b, s->node->parent)->chain, s->b->arena, &db,
+		                 err));
+	return userdb_owner(&db, c->chown, &t->uid, &t->gid, err);
+}
+
+static int make_plan(struct step_work *w, struct cairn_err *err)
+{
+	return copy_plan(w->plan, &w->copy->target, w->copy->selection, w->arena, err);
+}
+
+/* Work that copies `copy` onto the tree of `below`. */
+static int begin(struct step *s, const struct graph_copy *copy, const struct chain *below,
+                 struct step_work **ret, struct cairn_err *err)
+{
+	static const struct selection nothing;
+	struct step_work *w = work_new(s);
+
+	w->plan = layer_plan_new();
+	w->copy = xcalloc(1, sizeof(*w->copy));
+	w->copy->step = s;
+	w->copy->context_fd = -1;
+	w->copy->selection = &nothing;
+	w->make_plan = make_plan;
+	TRY(store_layer_begin(s->b->opts->store, &w->txn, err));
+	TRY(trees_get(s->b, below, &w->below, err));
+	w->copy->target = (struct copy_target){ .copy = copy,
+		                                .below = w->below,
+		                                .now = clock_now(),
+		                                .source = item_source,
+		                                .expand = item_expand,
+		                                .ctx = w->copy };
+	*ret = w;
+	return 0;
+}
+
+int op_copy_prepare(struct step *s, struct cairn_err *err)
+{
+	static const struct chain nothing; /* --link: on nothing, so that it fits on everything */
+	const struct chain *below =
+		s->node->copy.link ? &nothing : build_step(s->b, s->node->parent)->chain;
+	struct step_work *w = NULL;
+
+	TRY(begin(s, &s->node->copy, below, &w, err));
+	if (s->n_operands)
+		w->copy->selection = &s->selections[0];
+	TRY(copy_owner(s, &w->copy->target, err));
+	return open_sources(w, err);
+}
+
+/* --- WORKDIR ----------------------------------------------------------------- */
+
+/* A directory is a COPY of nothing to a destination that ends with a slash. */
+int op_workdir_prepare(struct step *s, struct cairn_err *err)
+{
+	struct graph_copy *dir = arena_new_of(s->b->arena, struct graph_copy);
+	const struct chain *below = build_step(s->b, s->node->parent)->chain;
+	struct userdb db = { 0 };
+	struct userdb_user user = { 0 };
+	struct step_work *w = NULL;
+
+	dir->dest = str_of(arena_printf(s->b->arena, "%.*s/", STR(s->node->workdir.path)));
+	TRY(begin(s, dir, below, &w, err));
+	if (!s->node->user.len)
+		return 0;
+	TRY(trees_userdb(s->b, below, w->arena, &db, err));
+	TRY(userdb_find(&db, s->node->user, w->arena, &user, err));
+	w->copy->target.uid = user.uid;
+	w->copy->target.gid = user.gid;
+	return 0;
+}
