@@ -78,6 +78,7 @@ struct dockerfile {
 	size_t n_nodes;                      /* at least 1 */
 	str syntax;                          /* value of `# syntax=`, "" when absent */
 	str check;                           /* value of `# check=`, "" when absent */
+	unsigned check_line;                 /* its line, 0 when absent */
 	char escape;                         /* '\\' or '`' */
 	struct dockerfile_warning *warnings; /* by line */
 	size_t n_warnings;

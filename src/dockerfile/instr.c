@@ -2,6 +2,7 @@
 
 #include "dockerfile.h"
 #include "flags.h"
+#include "heredoc.h"
 #include "parser.h"
 #include "util/num.h"
 #include "util/strbuf.h"
@@ -152,7 +153,7 @@ static int type_run(struct typing *t, struct cairn_err *err)
 	run->heredocs = n->heredocs;
 	run->n_heredocs = n->n_heredocs;
 	if (n->n_heredocs) {
-		if (parser_heredoc_word(n->args[0], t->arena, &h, &is, &ignored) == 0 && is)
+		if (heredoc_word(n->args[0], t->arena, &h, &is, &ignored) == 0 && is)
 			run_body(t, &n->heredocs[0]);
 		else
 			run->cmd.shell = with_bodies(t->arena, n->args[0], n);
@@ -224,7 +225,7 @@ static int copy_source(struct typing *t, str word, struct instr_source *ret, str
 	bool is = false;
 
 	*ret = (struct instr_source){ .word = word };
-	if (n->json || parser_heredoc_word(word, t->arena, &h, &is, &ignored) < 0 || !is)
+	if (n->json || heredoc_word(word, t->arena, &h, &is, &ignored) < 0 || !is)
 		return 0;
 	for (size_t i = 0; i < n->n_heredocs; i++) {
 		if (!str_eq(n->heredocs[i].name, h.name))

@@ -111,6 +111,8 @@ static int directive(struct lexer *l, str line, bool *ret, struct cairn_err *err
 		*slot = value;
 	else
 		l->seen_escape = true;
+	if (slot == &l->check)
+		l->check_line = l->line;
 	if (slot == &l->syntax)
 		str_cut(value, ' ', slot, &(str){ 0 });
 	if (!slot)

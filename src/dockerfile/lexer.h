@@ -16,6 +16,7 @@ struct lexer {
 	unsigned line; /* lines read */
 	char escape;
 	str syntax, check; /* directives; ptr NULL = not seen */
+	unsigned check_line;
 	bool seen_escape;
 	bool directives_done; /* a line that is none was met: no more can follow */
 	bool shebang;         /* the first line was "#!..." */

@@ -35,7 +35,7 @@ void lint_warn(struct lint *l, const struct dockerfile_node *node, const char *f
 	char text[512];
 	va_list ap;
 
-	if (skipped_at(l, node))
+	if (l->found.len == LINT_WARNINGS_MAX || skipped_at(l, node))
 		return;
 	va_start(ap, fmt);
 	(void)vsnprintf(text, sizeof(text), fmt, ap);
@@ -45,9 +45,6 @@ void lint_warn(struct lint *l, const struct dockerfile_node *node, const char *f
 }
 
 /* --- Rules over all instructions ------------------------------------------ */
-
-#define EACH_NODE(n) \
-	for (const struct dockerfile_node *n = l->df->nodes; n < l->df->nodes + l->df->n_nodes; n++)
 
 static bool all_lower(str s)
 {
@@ -65,42 +62,40 @@ static bool all_upper(str s)
 	return true;
 }
 
-static void no_empty_continuation(struct lint *l)
+static void no_empty_continuation(struct lint *l, const struct dockerfile_node *n)
 {
-	EACH_NODE(n)
 	if (n->empty_continuation)
 		lint_warn(l, n, "Empty continuation line");
 }
 
 static void consistent_instruction_casing(struct lint *l)
 {
+	const struct dockerfile *df = l->df;
 	size_t lower = 0, upper = 0;
 
-	EACH_NODE(n)
-	{
-		lower += all_lower(n->keyword);
-		upper += all_upper(n->keyword);
+	for (size_t i = 0; i < df->n_nodes; i++) {
+		lower += all_lower(df->nodes[i].keyword);
+		upper += all_upper(df->nodes[i].keyword);
 	}
-	EACH_NODE(n)
-	{
-		if (lower > upper ? !all_lower(n->keyword) : !all_upper(n->keyword))
-			lint_warn(l, n,
+	for (size_t i = 0; i < df->n_nodes; i++) {
+		str word = df->nodes[i].keyword;
+
+		if (lower > upper ? !all_lower(word) : !all_upper(word))
+			lint_warn(l, &df->nodes[i],
 			          "Command '%.*s' should match the case of the command majority "
 			          "(%s)",
-			          STR(n->keyword), lower > upper ? "lowercase" : "uppercase");
+			          STR(word), lower > upper ? "lowercase" : "uppercase");
 	}
 }
 
-static void maintainer_deprecated(struct lint *l)
+static void maintainer_deprecated(struct lint *l, const struct dockerfile_node *n)
 {
-	EACH_NODE(n)
 	if (str_is(n->name, "maintainer"))
 		lint_warn(l, n, "Maintainer instruction is deprecated in favor of using label");
 }
 
-static void legacy_key_value_format(struct lint *l)
+static void legacy_key_value_format(struct lint *l, const struct dockerfile_node *n)
 {
-	EACH_NODE(n)
 	if (n->legacy)
 		lint_warn(l, n,
 		          "\"%.*s key=value\" should be used instead of legacy \"%.*s key "
@@ -120,52 +115,44 @@ static bool has_token(str name, const char *const *words)
 	return false;
 }
 
-static void secrets_used_in_arg_or_env(struct lint *l)
+static void secrets_used_in_arg_or_env(struct lint *l, const struct dockerfile_node *n)
 {
 	static const char *const secret[] = { "apikey", "auth",   "credential", "credentials",
 		                              "key",    "passwd", "password",   "pword",
 		                              "secret", "token",  NULL };
 	static const char *const harmless[] = { "public", NULL };
+	bool arg = str_is(n->name, "arg");
 
-	EACH_NODE(n)
-	{
-		bool arg = str_is(n->name, "arg");
+	if (!arg && !str_is(n->name, "env"))
+		return;
+	for (size_t i = 0; i < n->n_args; i += arg ? 1 : 2) {
+		str key, rest;
 
-		if (!arg && !str_is(n->name, "env"))
-			continue;
-		for (size_t i = 0; i < n->n_args; i += arg ? 1 : 2) {
-			str key, rest;
-
-			str_cut(n->args[i], '=', &key, &rest);
-			if (has_token(key, secret) && !has_token(key, harmless))
-				lint_warn(l, n,
-				          "Do not use ARG or ENV instructions for sensitive data "
-				          "(%s \"%.*s\")",
-				          arg ? "ARG" : "ENV", STR(key));
-		}
+		str_cut(n->args[i], '=', &key, &rest);
+		if (has_token(key, secret) && !has_token(key, harmless))
+			lint_warn(l, n,
+			          "Do not use ARG or ENV instructions for sensitive data "
+			          "(%s \"%.*s\")",
+			          arg ? "ARG" : "ENV", STR(key));
 	}
 }
 
-static void expose_proto_casing(struct lint *l)
+static void expose_proto_casing(struct lint *l, const struct dockerfile_node *n)
 {
-	EACH_NODE(n)
-	{
-		for (size_t i = 0; str_is(n->name, "expose") && i < n->n_args; i++) {
-			str port, proto;
+	for (size_t i = 0; str_is(n->name, "expose") && i < n->n_args; i++) {
+		str port, proto;
 
-			if (str_cut(n->args[i], '/', &port, &proto) && !all_lower(proto) &&
-			    str_find(proto, '$') < 0)
-				lint_warn(l, n,
-				          "Defined protocol '%.*s' in EXPOSE instruction should be "
-				          "lowercase",
-				          STR(n->args[i]));
-		}
+		if (str_cut(n->args[i], '/', &port, &proto) && !all_lower(proto) &&
+		    str_find(proto, '$') < 0)
+			lint_warn(l, n,
+			          "Defined protocol '%.*s' in EXPOSE instruction should be "
+			          "lowercase",
+			          STR(n->args[i]));
 	}
 }
 
-static void expose_invalid_format(struct lint *l)
+static void expose_invalid_format(struct lint *l, const struct dockerfile_node *n)
 {
-	EACH_NODE(n)
 	for (size_t i = 0; str_is(n->name, "expose") && i < n->n_args; i++)
 		if (str_find(n->args[i], ':') >= 0 && str_find(n->args[i], '$') < 0)
 			lint_warn(l, n,
@@ -176,133 +163,108 @@ static void expose_invalid_format(struct lint *l)
 
 /* --- Rules over stages ---------------------------------------------------- */
 
-#define EACH_STAGE(s) for (struct lint_stage *s = l->stages; s < l->stages + l->n_stages; s++)
-
-/* The stage or one that it continues has an instruction called `name` before node `end`. */
-static bool stage_has(const struct lint *l, const struct lint_stage *s, size_t end,
-                      const char *name)
+static void json_args_recommended(struct lint *l, const struct lint_stage *s)
 {
-	for (;;) {
-		for (size_t i = s->first; i < end; i++)
-			if (str_is(l->df->nodes[i].name, name))
-				return true;
-		if (s->base < 0)
-			return false;
-		s = &l->stages[s->base];
-		end = s->end;
-	}
-}
+	/* who sets SHELL knows what he does */
+	bool shell = s->base >= 0 && l->stages[s->base].shell;
 
-static void json_args_recommended(struct lint *l)
-{
-	EACH_STAGE(s)
-	{
-		for (size_t i = s->first; i < s->end; i++) {
-			const struct dockerfile_node *n = &l->df->nodes[i];
+	for (size_t i = s->first; i < s->end && !shell; i++) {
+		const struct dockerfile_node *n = &l->df->nodes[i];
 
-			if (n->json ||
-			    (!str_is(n->name, "cmd") && !str_is(n->name, "entrypoint")) ||
-			    stage_has(l, s, i, "shell"))
-				continue;
+		shell = str_is(n->name, "shell");
+		if (!n->json && (str_is(n->name, "cmd") || str_is(n->name, "entrypoint")))
 			lint_warn(l, n,
 			          "JSON arguments recommended for %.*s to prevent unintended "
 			          "behavior related to OS signals",
 			          STR(n->keyword));
-		}
 	}
 }
 
-static void multiple_instructions_disallowed(struct lint *l)
+/* Warns at all but the last instruction called `name`. */
+static void check_once(struct lint *l, const struct lint_stage *s, const char *name)
 {
-	static const char *const once[] = { "cmd", "entrypoint", "healthcheck" };
+	const struct dockerfile_node *last = NULL;
 
-	EACH_STAGE(s)
-	{
-		for (size_t k = 0; k < ARRAY_SIZE(once); k++) {
-			const struct dockerfile_node *last = NULL;
+	for (size_t i = s->first; i < s->end; i++) {
+		const struct dockerfile_node *n = &l->df->nodes[i];
 
-			for (size_t i = s->first; i < s->end; i++) {
-				const struct dockerfile_node *n = &l->df->nodes[i];
-
-				if (!str_is(n->name, once[k]))
-					continue;
-				if (last)
-					lint_warn(l, last,
-					          "Multiple %.*s instructions should not be used "
-					          "in the same stage because only the last one "
-					          "will be used",
-					          STR(last->keyword));
-				last = n;
-			}
-		}
+		if (!str_is(n->name, name))
+			continue;
+		if (last)
+			lint_warn(l, last,
+			          "Multiple %.*s instructions should not be used in the same stage "
+			          "because only the last one will be used",
+			          STR(last->keyword));
+		last = n;
 	}
 }
 
-static void workdir_relative_path(struct lint *l)
+static void multiple_instructions_disallowed(struct lint *l, const struct lint_stage *s)
 {
-	EACH_STAGE(s)
-	{
-		for (size_t i = s->first; i < s->end; i++) {
-			const struct dockerfile_node *n = &l->df->nodes[i];
+	check_once(l, s, "cmd");
+	check_once(l, s, "entrypoint");
+	check_once(l, s, "healthcheck");
+}
 
-			if (!str_is(n->name, "workdir") || !n->rest.len ||
-			    strchr("/$\"'", n->rest.ptr[0]) || stage_has(l, s, i, "workdir"))
-				continue;
+static void workdir_relative_path(struct lint *l, const struct lint_stage *s)
+{
+	bool set = s->base >= 0 && l->stages[s->base].workdir;
+
+	for (size_t i = s->first; i < s->end && !set; i++) {
+		const struct dockerfile_node *n = &l->df->nodes[i];
+
+		set = str_is(n->name, "workdir");
+		if (set && n->rest.len && !strchr("/$\"'", n->rest.ptr[0]))
 			lint_warn(l, n,
 			          "Relative workdir \"%.*s\" can have unexpected results if the "
 			          "base image changes",
 			          STR(n->rest));
-		}
 	}
 }
 
-static void invalid_definition_description(struct lint *l)
+static void invalid_definition_description(struct lint *l, const struct dockerfile_node *n)
 {
-	EACH_NODE(n)
-	{
-		bool arg = str_is(n->name, "arg"), from = str_is(n->name, "from");
-		str first, rest, name;
+	bool arg = str_is(n->name, "arg"), from = str_is(n->name, "from");
+	str first, rest, name;
 
-		if (!n->n_comments || !(arg || (from && n->n_args == 3)) || !n->n_args)
-			continue;
-		str_cut(n->comments[n->n_comments - 1], ' ', &first, &rest);
-		str_cut(n->args[arg ? 0 : 2], '=', &name, &rest);
-		if (!str_eq_nocase(first, name) && !str_starts(first, S("check=")))
-			lint_warn(l, n,
-			          "Comment for %s should follow the format: `# %.*s <description>`",
-			          arg ? "argument" : "build stage", STR(name));
-	}
+	if (!n->n_comments || !(arg || (from && n->n_args == 3)) || !n->n_args)
+		return;
+	str_cut(n->comments[n->n_comments - 1], ' ', &first, &rest);
+	str_cut(n->args[arg ? 0 : 2], '=', &name, &rest);
+	if (!str_eq_nocase(first, name) && !str_starts(first, S("check=")))
+		lint_warn(l, n, "Comment for %s should follow the format: `# %.*s <description>`",
+		          arg ? "argument" : "build stage", STR(name));
 }
 
 /* In the order of Docker's documentation.  UndefinedVar, InvalidBaseImagePlatform and
  * CopyIgnoredFile need more than the Dockerfile and are not here. */
 static const struct lint_rule rules[] = {
-	{ "StageNameCasing", false, lint_stage_name_casing },
-	{ "FromAsCasing", false, lint_from_as_casing },
-	{ "NoEmptyContinuation", false, no_empty_continuation },
-	{ "ConsistentInstructionCasing", false, consistent_instruction_casing },
-	{ "DuplicateStageName", false, lint_duplicate_stage_name },
-	{ "ReservedStageName", false, lint_reserved_stage_name },
-	{ "JSONArgsRecommended", false, json_args_recommended },
-	{ "MaintainerDeprecated", false, maintainer_deprecated },
-	{ "UndefinedArgInFrom", false, lint_undefined_arg_in_from },
-	{ "WorkdirRelativePath", false, workdir_relative_path },
-	{ "MultipleInstructionsDisallowed", false, multiple_instructions_disallowed },
-	{ "LegacyKeyValueFormat", false, legacy_key_value_format },
-	{ "RedundantTargetPlatform", false, lint_redundant_target_platform },
-	{ "SecretsUsedInArgOrEnv", false, secrets_used_in_arg_or_env },
-	{ "InvalidDefaultArgInFrom", false, lint_invalid_default_arg_in_from },
-	{ "FromPlatformFlagConstDisallowed", false, lint_platform_const },
-	{ "InvalidDefinitionDescription", true, invalid_definition_description },
-	{ "ExposeProtoCasing", false, expose_proto_casing },
-	{ "ExposeInvalidFormat", false, expose_invalid_format },
+	{ "StageNameCasing", false, .stage = lint_stage_name_casing },
+	{ "FromAsCasing", false, .stage = lint_from_as_casing },
+	{ "NoEmptyContinuation", false, .node = no_empty_continuation },
+	{ "ConsistentInstructionCasing", false, .file = consistent_instruction_casing },
+	{ "DuplicateStageName", false, .stage = lint_duplicate_stage_name },
+	{ "ReservedStageName", false, .stage = lint_reserved_stage_name },
+	{ "JSONArgsRecommended", false, .stage = json_args_recommended },
+	{ "MaintainerDeprecated", false, .node = maintainer_deprecated },
+	{ "UndefinedArgInFrom", false, .file = lint_undefined_arg_in_from },
+	{ "WorkdirRelativePath", false, .stage = workdir_relative_path },
+	{ "MultipleInstructionsDisallowed", false, .stage = multiple_instructions_disallowed },
+	{ "LegacyKeyValueFormat", false, .node = legacy_key_value_format },
+	{ "RedundantTargetPlatform", false, .stage = lint_redundant_target_platform },
+	{ "SecretsUsedInArgOrEnv", false, .node = secrets_used_in_arg_or_env },
+	{ "InvalidDefaultArgInFrom", false, .file = lint_invalid_default_arg_in_from },
+	{ "FromPlatformFlagConstDisallowed", false, .stage = lint_platform_const },
+	{ "InvalidDefinitionDescription", true, .node = invalid_definition_description },
+	{ "ExposeProtoCasing", false, .node = expose_proto_casing },
+	{ "ExposeInvalidFormat", false, .node = expose_invalid_format },
 };
 
 /* --- The frame ------------------------------------------------------------ */
 
 static int fail_check(const struct lint *l, str part, struct cairn_err *err)
 {
-	return cairn_fail_at(err, l->df->path, 0, 0,
+	return cairn_fail_at(err, l->df->path, l->df->check_line, 0,
 	                     "check directive has '%.*s'; it takes skip=RULES, error=true, "
 	                     "experimental=RULES",
 	                     (int)(part.len < 100 ? part.len : 100), part.ptr);
@@ -344,31 +306,41 @@ static int parse_check(struct lint *l, str check, struct cairn_err *err)
 	return 0;
 }
 
+/* The stage with all its instructions. */
+static struct lint_stage make_stage(const struct lint *l, size_t first)
+{
+	const struct dockerfile *df = l->df;
+	const struct dockerfile_node *from = &df->nodes[first];
+	struct lint_stage s = { .first = first, .end = first + 1, .base = -1, .name = S("") };
+
+	if (from->n_args == 3)
+		s.name = from->args[2];
+	for (size_t k = 0; from->n_args && k < l->n_stages; k++)
+		if (l->stages[k].name.len && str_eq_nocase(l->stages[k].name, from->args[0]))
+			s.base = (ptrdiff_t)k;
+	if (s.base >= 0) {
+		s.shell = l->stages[s.base].shell;
+		s.workdir = l->stages[s.base].workdir;
+	}
+	for (; s.end < df->n_nodes && !str_is(df->nodes[s.end].name, "from"); s.end++) {
+		s.shell |= str_is(df->nodes[s.end].name, "shell");
+		s.workdir |= str_is(df->nodes[s.end].name, "workdir");
+	}
+	return s;
+}
+
 static void find_stages(struct lint *l)
 {
 	const struct dockerfile *df = l->df;
+	size_t i = 0, max = df->n_nodes < LINT_STAGES_MAX ? df->n_nodes : LINT_STAGES_MAX;
 
-	l->stages = arena_array(l->arena, struct lint_stage, df->n_nodes);
-	l->n_global = df->n_nodes;
-	for (size_t i = 0; i < df->n_nodes; i++) {
-		const struct dockerfile_node *n = &df->nodes[i];
-		struct lint_stage *s = &l->stages[l->n_stages];
-
-		if (!str_is(n->name, "from"))
-			continue;
-		if (!l->n_stages)
-			l->n_global = i;
-		else
-			s[-1].end = i;
-		*s = (struct lint_stage){
-			.first = i, .end = df->n_nodes, .base = -1, .name = S("")
-		};
-		if (n->n_args == 3)
-			s->name = n->args[2];
-		for (size_t k = 0; n->n_args && k < l->n_stages; k++)
-			if (l->stages[k].name.len && str_eq_nocase(l->stages[k].name, n->args[0]))
-				s->base = (ptrdiff_t)k;
-		l->n_stages++;
+	l->stages = arena_array(l->arena, struct lint_stage, max);
+	while (i < df->n_nodes && !str_is(df->nodes[i].name, "from"))
+		i++;
+	l->n_global = i;
+	while (i < df->n_nodes && l->n_stages < max) {
+		l->stages[l->n_stages] = make_stage(l, i);
+		i = l->stages[l->n_stages++].end;
 	}
 }
 
@@ -396,6 +368,17 @@ static void give(struct lint *l)
 	}
 }
 
+static void run(struct lint *l, const struct lint_rule *rule)
+{
+	l->rule = rule;
+	for (size_t i = 0; rule->node && i < l->df->n_nodes; i++)
+		rule->node(l, &l->df->nodes[i]);
+	for (size_t i = 0; rule->stage && i < l->n_stages; i++)
+		rule->stage(l, &l->stages[i]);
+	if (rule->file)
+		rule->file(l);
+}
+
 int lint(struct dockerfile *df, struct cairn_err *err)
 {
 	struct lint l = { .df = df, .arena = df->arena };
@@ -403,11 +386,9 @@ int lint(struct dockerfile *df, struct cairn_err *err)
 
 	find_stages(&l);
 	r = parse_check(&l, df->check, err);
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(rules); i++) {
-		l.rule = &rules[i];
-		if (enabled(&l, l.rule))
-			l.rule->check(&l);
-	}
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(rules); i++)
+		if (enabled(&l, &rules[i]))
+			run(&l, &rules[i]);
 	if (r == 0) {
 		give(&l);
 		df->check_error = l.error;

@@ -1,8 +1,6 @@
 /* Lint rules about FROM. */
 #include "lint_rules.h"
 
-#define EACH_STAGE(s) for (struct lint_stage *s = l->stages; s < l->stages + l->n_stages; s++)
-
 static const struct dockerfile_node *from_of(const struct lint *l, const struct lint_stage *s)
 {
 	return &l->df->nodes[s->first];
@@ -24,49 +22,40 @@ static bool has_lower(str s)
 	return false;
 }
 
-void lint_stage_name_casing(struct lint *l)
+void lint_stage_name_casing(struct lint *l, const struct lint_stage *s)
 {
-	EACH_STAGE(s)
 	if (has_upper(s->name))
 		lint_warn(l, from_of(l, s), "Stage name '%.*s' should be lowercase", STR(s->name));
 }
 
-void lint_from_as_casing(struct lint *l)
+void lint_from_as_casing(struct lint *l, const struct lint_stage *s)
 {
-	EACH_STAGE(s)
-	{
-		const struct dockerfile_node *n = from_of(l, s);
-		str as;
+	const struct dockerfile_node *n = from_of(l, s);
+	str as;
 
-		if (n->n_args != 3)
+	if (n->n_args != 3)
+		return;
+	as = n->args[1];
+	/* a FROM in mixed case is another rule's */
+	if ((!has_upper(n->keyword) && has_upper(as)) || (!has_lower(n->keyword) && has_lower(as)))
+		lint_warn(l, n, "'%.*s' and '%.*s' keywords' casing do not match", STR(as),
+		          STR(n->keyword));
+}
+
+void lint_duplicate_stage_name(struct lint *l, const struct lint_stage *s)
+{
+	for (const struct lint_stage *t = l->stages; s->name.len && t < s; t++) {
+		if (!str_eq_nocase(s->name, t->name))
 			continue;
-		as = n->args[1];
-		/* a FROM in mixed case is another rule's */
-		if ((!has_upper(n->keyword) && has_upper(as)) ||
-		    (!has_lower(n->keyword) && has_lower(as)))
-			lint_warn(l, n, "'%.*s' and '%.*s' keywords' casing do not match", STR(as),
-			          STR(n->keyword));
+		lint_warn(l, from_of(l, s),
+		          "Duplicate stage name \"%.*s\", stage names should be unique",
+		          STR(s->name));
+		break;
 	}
 }
 
-void lint_duplicate_stage_name(struct lint *l)
+void lint_reserved_stage_name(struct lint *l, const struct lint_stage *s)
 {
-	EACH_STAGE(s)
-	{
-		for (struct lint_stage *t = l->stages; s->name.len && t < s; t++) {
-			if (!str_eq_nocase(s->name, t->name))
-				continue;
-			lint_warn(l, from_of(l, s),
-			          "Duplicate stage name \"%.*s\", stage names should be unique",
-			          STR(s->name));
-			break;
-		}
-	}
-}
-
-void lint_reserved_stage_name(struct lint *l)
-{
-	EACH_STAGE(s)
 	if (str_eq_nocase(s->name, S("scratch")) || str_eq_nocase(s->name, S("context")))
 		lint_warn(l, from_of(l, s),
 		          "Stage name should not use the same name as reserved stage "
@@ -182,9 +171,8 @@ void lint_undefined_arg_in_from(struct lint *l)
 	str result;
 
 	globals_init(&g, l);
-	EACH_STAGE(s)
-	{
-		const struct dockerfile_node *n = from_of(l, s);
+	for (size_t i = 0; i < l->n_stages; i++) {
+		const struct dockerfile_node *n = from_of(l, &l->stages[i]);
 		struct words w = words_of(&g);
 
 		g.missing.len = 0;
@@ -208,9 +196,8 @@ void lint_invalid_default_arg_in_from(struct lint *l)
 	struct globals g;
 
 	globals_init(&g, l);
-	EACH_STAGE(s)
-	{
-		const struct dockerfile_node *n = from_of(l, s);
+	for (size_t i = 0; i < l->n_stages; i++) {
+		const struct dockerfile_node *n = from_of(l, &l->stages[i]);
 		struct words w = words_of(&g);
 		str image;
 
@@ -229,40 +216,32 @@ void lint_invalid_default_arg_in_from(struct lint *l)
 	globals_done(&g);
 }
 
-void lint_redundant_target_platform(struct lint *l)
+void lint_redundant_target_platform(struct lint *l, const struct lint_stage *s)
 {
-	EACH_STAGE(s)
-	{
-		str p = platform_of(from_of(l, s));
+	str p = platform_of(from_of(l, s));
 
-		if (str_is(p, "$TARGETPLATFORM") || str_is(p, "${TARGETPLATFORM}"))
-			lint_warn(
-				l, from_of(l, s),
-				"Setting platform to predefined %.*s in FROM is redundant as this "
-				"is the default behavior",
-				STR(p));
-	}
+	if (str_is(p, "$TARGETPLATFORM") || str_is(p, "${TARGETPLATFORM}"))
+		lint_warn(l, from_of(l, s),
+		          "Setting platform to predefined %.*s in FROM is redundant as this "
+		          "is the default behavior",
+		          STR(p));
 }
 
-void lint_platform_const(struct lint *l)
+void lint_platform_const(struct lint *l, const struct lint_stage *s)
 {
-	EACH_STAGE(s)
-	{
-		str p = platform_of(from_of(l, s)), os, arch, variant;
-		char *name;
+	str p = platform_of(from_of(l, s)), os, arch, variant;
+	char *name;
 
-		if (!p.len || str_find(p, '$') >= 0)
-			continue;
-		str_cut(p, '/', &os, &arch);
-		str_cut(arch, '/', &arch, &variant);
-		/* a stage called build-arm64 says what it is */
-		name = arena_cstr(l->arena, s->name);
-		for (char *c = name; *c; c++)
-			*c = *c >= 'A' && *c <= 'Z' ? (char)(*c | 0x20) : *c;
-		if (str_search(str_of(name), os) >= 0 ||
-		    (arch.len && str_search(str_of(name), arch) >= 0))
-			continue;
-		lint_warn(l, from_of(l, s),
-		          "FROM --platform flag should not use constant value \"%.*s\"", STR(p));
-	}
+	if (!p.len || str_find(p, '$') >= 0)
+		return;
+	str_cut(p, '/', &os, &arch);
+	str_cut(arch, '/', &arch, &variant);
+	/* a stage called build-arm64 says what it is */
+	name = arena_cstr(l->arena, s->name);
+	for (char *c = name; *c; c++)
+		*c = *c >= 'A' && *c <= 'Z' ? (char)(*c | 0x20) : *c;
+	if (str_search(str_of(name), os) >= 0 || (arch.len && str_search(str_of(name), arch) >= 0))
+		return;
+	lint_warn(l, from_of(l, s), "FROM --platform flag should not use constant value \"%.*s\"",
+	          STR(p));
 }

@@ -1,9 +1,9 @@
 #include "parser.h"
 #include "dockerfile.h"
+#include "heredoc.h"
 #include "lexer.h"
 #include "lint.h"
 #include "util/vec.h"
-#include "words_lex.h"
 
 typedef VEC(str) str_vec;
 
@@ -383,98 +383,6 @@ static bool can_have_heredocs(const struct dockerfile_node *node)
 	return !node->json && instr_kind_of(node->name, &kind) && keywords[kind].heredocs;
 }
 
-int parser_heredoc_word(str word, struct arena *arena, struct dockerfile_heredoc *ret, bool *ret_is,
-                        struct cairn_err *err)
-{
-	struct words w = { .lookup = words_lookup_none, .arena = arena, .escape = '\\' };
-	str name, *plain = NULL, *quoted = NULL;
-	size_t n = 0, n_quoted = 0, digits = 0;
-	unsigned fd = 0;
-
-	*ret_is = false;
-	while (digits < word.len && word.ptr[digits] >= '0' && word.ptr[digits] <= '9') {
-		fd = fd < 100000 ? fd * 10 + (unsigned)(word.ptr[digits] - '0') : fd;
-		digits++;
-	}
-	word = str_skip(word, digits);
-	if (!str_starts(word, S("<<")))
-		return 0;
-	word = str_skip(word, 2);
-	*ret = (struct dockerfile_heredoc){ .fd = fd, .chomp = str_starts(word, S("-")) };
-	name = str_trim_left(str_skip(word, ret->chomp));
-	if (!name.len || str_find(name, '<') >= 0)
-		return 0;
-	TRY(words_lex(&w, WORDS_KEEP_UNSET, name, NULL, &plain, &n, err));
-	if (n != 1)
-		return 0;
-	TRY(words_lex(&w, WORDS_KEEP_UNSET | WORDS_RAW_QUOTES, name, NULL, &quoted, &n_quoted,
-	              err));
-	ret->name = plain[0];
-	ret->expand = n_quoted == 1 && str_eq(plain[0], quoted[0]);
-	*ret_is = true;
-	return 0;
-}
-
-static int heredoc_read(struct parser *p, unsigned start, struct dockerfile_heredoc *h,
-                        struct cairn_err *err)
-{
-	char *out;
-	size_t n = 0;
-
-	h->line = p->lex.line + 1;
-	TRY(lexer_heredoc(&p->lex, h->name, h->chomp, start, &h->raw, err));
-	h->content = h->raw;
-	if (!h->chomp)
-		return 0;
-	out = arena_alloc(p->arena, h->raw.len + 1);
-	for (size_t i = 0; i < h->raw.len; i++) {
-		bool at_start = i == 0 || h->raw.ptr[i - 1] == '\n';
-
-		while (at_start && i < h->raw.len && h->raw.ptr[i] == '\t')
-			i++;
-		if (i < h->raw.len)
-			out[n++] = h->raw.ptr[i];
-	}
-	h->content = str_n(out, n);
-	return 0;
-}
-
-/* Find the << words of an instruction and read their bodies. */
-static int parse_heredocs(struct parser *p, struct dockerfile_node *node, struct cairn_err *err)
-{
-	struct words w = { .lookup = words_lookup_none, .arena = p->arena, .escape = '\\' };
-	unsigned flags = WORDS_RAW_QUOTES | WORDS_RAW_ESCAPES | WORDS_KEEP_UNSET | WORDS_HEREDOC;
-	struct cairn_err ignored;
-	str *words = NULL;
-	size_t n = 0;
-
-	if (str_search(node->text, S("<<")) < 0 || !can_have_heredocs(node))
-		return 0;
-	/* a line that the lexer cannot take apart (echo it's) has no heredocs */
-	if (words_lex(&w, flags, node->text, NULL, &words, &n, &ignored) < 0)
-		return 0;
-	node->heredocs = arena_array(p->arena, struct dockerfile_heredoc, n);
-	for (size_t i = 0; i < n; i++) {
-		struct dockerfile_heredoc *h = &node->heredocs[node->n_heredocs];
-		bool is = false;
-
-		if (parser_heredoc_word(words[i], p->arena, h, &is, &ignored) < 0)
-			return cairn_fail_at(err, p->path, node->line, 0, "bad heredoc: %s",
-			                     ignored.msg);
-		if (!is)
-			continue;
-		TRY(heredoc_read(p, node->line, h, err));
-		node->n_heredocs++;
-	}
-	node->end_line = p->lex.line;
-	if (node->onbuild) {
-		node->onbuild->heredocs = node->heredocs;
-		node->onbuild->n_heredocs = node->n_heredocs;
-		node->onbuild->end_line = node->end_line;
-	}
-	return 0;
-}
-
 static int parse_line(struct parser *p, const struct logical_line *line,
                       struct dockerfile_node *node, struct cairn_err *err)
 {
@@ -486,7 +394,9 @@ static int parse_line(struct parser *p, const struct logical_line *line,
 		.empty_continuation = line->empty_continuation,
 	};
 	TRY(parse_instruction(p, line->text, false, node, err));
-	return parse_heredocs(p, node, err);
+	if (!can_have_heredocs(node))
+		return 0;
+	return heredoc_parse(node, &p->lex, err);
 }
 
 static int parse_all(struct parser *p, struct dockerfile *df, struct cairn_err *err)
@@ -547,6 +457,7 @@ int dockerfile_parse(str text, const char *path, struct dockerfile **ret, struct
 	r = parse_all(&p, df, err);
 	df->escape = p.lex.escape;
 	df->syntax = p.lex.syntax.ptr ? p.lex.syntax : S("");
+	df->check_line = p.lex.check_line;
 	df->check = p.lex.check.ptr ? p.lex.check : S("");
 	lexer_done(&p.lex);
 	if (r < 0)

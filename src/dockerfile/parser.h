@@ -11,9 +11,4 @@ bool instr_kind_of(str name, enum instr_kind *ret);
 int parser_one(str text, const char *path, struct arena *arena, struct dockerfile_node *ret,
                struct cairn_err *err);
 
-/* Is `word` (quotes and escapes still in it) a heredoc word like <<EOF, 3<<-"EOF"?
- * *ret gets name, fd, chomp, expand. Fails with CAIRN_E_SYNTAX for open quotes. */
-int parser_heredoc_word(str word, struct arena *arena, struct dockerfile_heredoc *ret, bool *ret_is,
-                        struct cairn_err *err);
-
 #endif

@@ -411,13 +411,22 @@ static int lex_until(struct lex *l, int stop, struct sink *s)
 	return stop == END ? 0 : fail(l, "unexpected end");
 }
 
-int words_lex(const struct words *w, unsigned flags, str word, str *ret, str **words, size_t *ret_n,
+static void give_words(struct lex *l, struct sink *s, struct words_result *ret)
+{
+	end_word(s, l->w->arena);
+	ret->n_words = s->words.len;
+	ret->words = arena_array(l->w->arena, str, s->words.len);
+	if (s->words.len)
+		memcpy(ret->words, s->words.ptr, s->words.len * sizeof(str));
+}
+
+int words_lex(const struct words *w, unsigned flags, str word, struct words_result *ret,
               struct cairn_err *err)
 {
 	cleanup_strbuf struct strbuf result;
 	cleanup_strbuf struct strbuf piece;
 	struct lex l = { .w = w, .flags = flags, .escape = w->escape };
-	struct sink s = { .result = &result, .word = words ? &piece : NULL };
+	struct sink s = { .result = &result, .word = flags & WORDS_SPLIT ? &piece : NULL };
 	int r;
 
 	l.p = word.ptr ? word.ptr : "";
@@ -427,15 +436,11 @@ int words_lex(const struct words *w, unsigned flags, str word, str *ret, str **w
 	r = lex_until(&l, END, &s);
 	if (r == 0 && result.overflow)
 		r = fail(&l, "the result is larger than 1 MiB");
-	if (r == 0 && words) {
-		end_word(&s, w->arena);
-		*words = arena_array(w->arena, str, s.words.len);
-		if (s.words.len)
-			memcpy(*words, s.words.ptr, s.words.len * sizeof(str));
-		*ret_n = s.words.len;
+	if (r == 0) {
+		*ret = (struct words_result){ .all = arena_str(w->arena, strbuf_view(&result)) };
+		if (flags & WORDS_SPLIT)
+			give_words(&l, &s, ret);
 	}
-	if (r == 0 && ret)
-		*ret = arena_str(w->arena, strbuf_view(&result));
 	vec_free(&s.words);
 	if (r < 0)
 		return cairn_fail_at(err, w->path ? w->path : "", w->line, 0,
@@ -457,24 +462,36 @@ bool words_is_plain(str word, char escape)
 
 int words_expand(const struct words *w, str word, str *ret, struct cairn_err *err)
 {
+	struct words_result r;
+
 	if (words_is_plain(word, w->escape)) {
 		*ret = word;
 		return 0;
 	}
-	return words_lex(w, 0, word, ret, NULL, NULL, err);
+	TRY(words_lex(w, 0, word, &r, err));
+	*ret = r.all;
+	return 0;
 }
 
 int words_split(const struct words *w, str word, str **ret, size_t *ret_n, struct cairn_err *err)
 {
-	return words_lex(w, 0, word, NULL, ret, ret_n, err);
+	struct words_result r;
+
+	TRY(words_lex(w, WORDS_SPLIT, word, &r, err));
+	*ret = r.words;
+	*ret_n = r.n_words;
+	return 0;
 }
 
 int words_expand_body(const struct words *w, str body, str *ret, struct cairn_err *err)
 {
 	struct words with_backslash = *w;
+	struct words_result r;
 
 	with_backslash.escape = '\\';
-	return words_lex(&with_backslash, WORDS_NO_QUOTES, body, ret, NULL, NULL, err);
+	TRY(words_lex(&with_backslash, WORDS_NO_QUOTES, body, &r, err));
+	*ret = r.all;
+	return 0;
 }
 
 bool words_lookup_none(void *ctx, str name, str *ret_value)

@@ -11,15 +11,19 @@ enum words_flag {
 	WORDS_RAW_ESCAPES = 1u << 1, /* escapes protect, but stay in the result */
 	WORDS_NO_QUOTES = 1u << 2,   /* quotes are ordinary characters */
 	WORDS_KEEP_UNSET = 1u << 3,  /* $x of an unset x stays "$x" */
-	WORDS_HEREDOC = 1u << 4,     /* "<<" keeps the blanks after it in its word */
+	WORDS_SPLIT = 1u << 4,       /* the words are wanted, too */
+	WORDS_HEREDOC = 1u << 5,     /* "<<" keeps the blanks after it in its word */
 };
 
-/* Expand `word`.
- *
- * ret    the whole result; NULL when not wanted
- * words  the result split at unquoted blanks, ret_n of them; NULL when not wanted
- */
-int words_lex(const struct words *w, unsigned flags, str word, str *ret, str **words, size_t *ret_n,
+/* What words_lex() gives; all in w's arena. */
+struct words_result {
+	str all;    /* the whole result */
+	str *words; /* with WORDS_SPLIT: the result split at unquoted blanks */
+	size_t n_words;
+};
+
+/* Expand `word`. Fails as words_expand() does. */
+int words_lex(const struct words *w, unsigned flags, str word, struct words_result *ret,
               struct cairn_err *err);
 
 enum words_trim {
