@@ -76,17 +76,27 @@ static void set_cmdline(const struct dockerfile_node *n, size_t skip, struct ins
 	}
 }
 
+/* The delimiter becomes a file name: it must not lead anywhere else. */
+static int check_file_name(const struct typing *t, str name, struct cairn_err *err)
+{
+	if (str_find(name, '/') < 0 && !str_is(name, ".") && !str_is(name, ".."))
+		return 0;
+	return FAIL(t, "heredoc '%.*s' becomes a file and cannot be called so", STR(name));
+}
+
 /* `RUN <<EOF`: the body is the command. */
-static void run_body(struct typing *t, const struct dockerfile_heredoc *h)
+static int run_body(struct typing *t, const struct dockerfile_heredoc *h, struct cairn_err *err)
 {
 	struct instr_run *run = &t->out->run;
 
 	run->cmd.shell = h->content;
 	if (!str_starts(h->content, S("#!")))
-		return;
+		return 0;
+	TRY(check_file_name(t, h->name, err));
 	run->script_name = h->name;
 	run->script = h->content;
 	run->cmd.shell = str_of(arena_printf(t->arena, "/dev/pipes/%.*s", STR(h->name)));
+	return 0;
 }
 
 /* The text, the bodies and their delimiters, as the shell reads heredocs itself. */
@@ -154,7 +164,7 @@ static int type_run(struct typing *t, struct cairn_err *err)
 	run->n_heredocs = n->n_heredocs;
 	if (n->n_heredocs) {
 		if (heredoc_word(n->args[0], t->arena, &h, &is, &ignored) == 0 && is)
-			run_body(t, &n->heredocs[0]);
+			TRY(run_body(t, &n->heredocs[0], err));
 		else
 			run->cmd.shell = with_bodies(t->arena, n->args[0], n);
 	}
@@ -230,6 +240,7 @@ static int copy_source(struct typing *t, str word, struct instr_source *ret, str
 	for (size_t i = 0; i < n->n_heredocs; i++) {
 		if (!str_eq(n->heredocs[i].name, h.name))
 			continue;
+		TRY(check_file_name(t, h.name, err));
 		*ret = (struct instr_source){ .word = h.name,
 			                      .heredoc = true,
 			                      .expand = h.expand,

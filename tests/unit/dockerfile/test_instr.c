@@ -77,6 +77,11 @@ void test_instr__errors(void **state)
 		{ "ONBUILD FROM x", "ONBUILD cannot hold FROM" },
 		{ "ONBUILD maintainer x", "ONBUILD cannot hold maintainer" },
 		{ "ONBUILD COPY --bad a b", "COPY has no flag '--bad'" },
+		{ "COPY <<../x /d\n../x\n",
+		  "heredoc '../x' becomes a file and cannot be called so" },
+		{ "COPY <<.. /d\n..\n", "heredoc '..' becomes a file and cannot be called so" },
+		{ "RUN <<a/b\n#!/x\na/b\n",
+		  "heredoc 'a/b' becomes a file and cannot be called so" },
 		{ "COPY a <<E\nE\n", "a heredoc cannot be the destination of COPY" },
 	};
 	cleanup_dockerfile struct dockerfile *df = NULL;
