@@ -262,7 +262,7 @@ static int set_rootfs(struct run *r, struct cairn_err *err)
 			return 0;
 		}
 	return cairn_fail(err, CAIRN_E_USAGE,
-			  "CAIRN_ROOTFS=%s: expected auto, overlay, overlay-userns or plain", want);
+	                  "CAIRN_ROOTFS=%s: expected auto, overlay, overlay-userns or plain", want);
 }
 
 static int set_engine_opts(struct run *r, struct cairn_err *err)

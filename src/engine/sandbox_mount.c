@@ -240,7 +240,7 @@ static int mount_overlay(const struct sandbox_overlay *o, unsigned flags, enum o
 		strbuf_printf(&b, "%s%zu", i > 0 || stubs ? ":" : "", i);
 	/* An overlay that cannot be written needs two lowers, any other one. */
 	if ((!upper && o->n_lowers + stubs < 2) || o->n_lowers + stubs == 0)
-		strbuf_cstr(&b, o->n_lowers + stubs ? ":e" : "e");
+		strbuf_cstr(&b, o->n_lowers + stubs > 0 ? ":e" : "e");
 	strbuf_cstr(&b, ",redirect_dir=nofollow,metacopy=off,index=off,nfs_export=off");
 	if (upper)
 		strbuf_cstr(&b, ",upperdir=u,workdir=w");
