@@ -16,28 +16,20 @@ static const struct {
 	[PROBE_BROKEN] = { "broken", "\033[31m" },
 };
 
-static bool any_broken(const struct machine *m)
-{
-	for (size_t i = 0; i < PROBE_N_; i++)
-		if (m->rows[i].state == PROBE_BROKEN)
-			return true;
-	return false;
-}
-
 static void print_table(struct cairn_ctx *ctx, const struct machine *m)
 {
 	(void)fprintf(ctx->out, "store: %s\n", ctx->home);
 	for (size_t i = 0; i < PROBE_N_; i++) {
 		const struct probe_row *row = &m->rows[i];
 
-		(void)fprintf(ctx->out, "%-12s %s%-8s%s  %s\n", row->name,
+		(void)fprintf(ctx->out, "%-16s %s%-8s%s  %s\n", row->name,
 		              ctx->color_out ? states[row->state].paint : "",
 		              states[row->state].word, ctx->color_out ? "\033[0m" : "", row->found);
 		if (row->instead[0])
-			(void)fprintf(ctx->out, "%-12s %-8s  instead: %s\n", "", "", row->instead);
+			(void)fprintf(ctx->out, "%-16s %-8s  instead: %s\n", "", "", row->instead);
 	}
-	(void)fputs(any_broken(m) ? "RUN steps do not work on this machine.\n"
-	                          : "cairn builds on this machine.\n",
+	(void)fputs(probe_blocker(m) ? "RUN steps do not work on this machine.\n"
+	                             : "cairn builds on this machine.\n",
 	            ctx->out);
 }
 
@@ -59,7 +51,7 @@ static void print_json(struct cairn_ctx *ctx, const struct machine *m)
 		json_array_append_new(rows, o);
 	}
 	json_object_set_new(j, "store", json_str(str_of(ctx->home)));
-	json_object_set_new(j, "usable", json_boolean(!any_broken(m)));
+	json_object_set_new(j, "usable", json_boolean(!probe_blocker(m)));
 	json_object_set_new(j, "checks", rows);
 	json_write(j, &out);
 	strbuf_char(&out, '\n');
@@ -80,7 +72,7 @@ static int run(struct cli_call *call, struct cairn_err *err)
 			print_json(ctx, m);
 		else
 			print_table(ctx, m);
-		call->exit_code = any_broken(m) ? EXIT_CODE_DENIED : EXIT_CODE_OK;
+		call->exit_code = probe_blocker(m) ? EXIT_CODE_DENIED : EXIT_CODE_OK;
 	}
 	free(m);
 	return r;

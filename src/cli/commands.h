@@ -13,8 +13,8 @@ const struct cli_cmd *cli_command_find(const char *name);
 /* Print the error line for `name`: CAIRN_E_USAGE with a suggestion. */
 int cli_command_unknown(const char *name, struct cairn_err *err);
 
-extern const struct cli_cmd cmd_build, cmd_parse;
+extern const struct cli_cmd cmd_build, cmd_parse, cmd_run;
 extern const struct cli_cmd cmd_history, cmd_images, cmd_inspect, cmd_rmi, cmd_tag;
-extern const struct cli_cmd cmd_help, cmd_version;
+extern const struct cli_cmd cmd_doctor, cmd_help, cmd_version;
 
 #endif

@@ -4,11 +4,14 @@
 
 #include "commands.h"
 #include "ctx.h"
+#include "engine/engine.h"
 #include "exit.h"
 #include "help.h"
 #include "store/store.h"
 #include "util/mem.h"
 #include "util/str.h"
+
+#define USERNS_WARNING_MAX 256 /* as userns_reexec() wants it */
 
 static void put_clean(FILE *f, const char *s)
 {
@@ -73,11 +76,39 @@ static int open_store(struct cairn_ctx *ctx, bool read_only, struct cairn_err *e
 	return read_only && err->code == CAIRN_E_NOT_FOUND ? 0 : err->code;
 }
 
-/* Everything in cmd->needs. */
+/* Run this command line again in a user namespace, where that is needed: *ret_done is then
+ * set, and *ret_exit is its exit code. */
+static int enter_userns(struct cairn_ctx *ctx, const struct cli_cmd *cmd, bool *ret_done,
+                        int *ret_exit, struct cairn_err *err)
+{
+	char warning[USERNS_WARNING_MAX] = "";
+	int r;
+
+	*ret_done = false;
+	if (!(cmd->needs & (CLI_NEED_USERNS | CLI_WANT_USERNS)) || !userns_needed())
+		return 0;
+	r = userns_reexec(ctx->argc, ctx->argv, warning, ret_exit, err);
+	if (warning[0])
+		(void)fprintf(ctx->err, "cairn: warning: %s\n", warning);
+	if (r < 0 && cmd->needs & CLI_WANT_USERNS && err->code == CAIRN_E_DENIED)
+		return 0;
+	*ret_done = r == 0;
+	return r;
+}
+
+/* The user who called cairn: inside our user namespace everybody is root. */
+static uid_t caller(void)
+{
+	uint32_t uid = 0;
+
+	return userns_inside(&uid, NULL) ? uid : geteuid();
+}
+
+/* Everything in cmd->needs but the user namespace. */
 static int prepare(struct cairn_ctx *ctx, const struct cli_cmd *cmd, struct cairn_err *err)
 {
 	if (cmd->needs & CLI_NEED_HOME)
-		TRY(ctx_home(ctx->envp, geteuid(), &ctx->home, err));
+		TRY(ctx_home(ctx->envp, caller(), &ctx->home, err));
 	if (cmd->needs & (CLI_NEED_STORE | CLI_NEED_STORE_READ))
 		TRY(open_store(ctx, !(cmd->needs & CLI_NEED_STORE), err));
 	return 0;
@@ -92,6 +123,7 @@ static int run_command(struct cairn_ctx *ctx, const struct cli_cmd *cmd, int arg
 	struct cli_call call = { .ctx = ctx, .cmd = cmd };
 	struct opt_result words;
 	cleanup_free void *into = xcalloc(1, cmd->opts_size + 1);
+	bool done = false;
 	int r;
 
 	if (cmd->defaults)
@@ -105,8 +137,10 @@ static int run_command(struct cairn_ctx *ctx, const struct cli_cmd *cmd, int arg
 		call.argc = words.argc;
 		call.argv = words.argv;
 		if (r == 0)
+			r = enter_userns(ctx, cmd, &done, &call.exit_code, err);
+		if (r == 0 && !done)
 			r = prepare(ctx, cmd, err);
-		if (r == 0)
+		if (r == 0 && !done)
 			r = cmd->run(&call, err);
 	}
 	store_close(ctx->store);
