@@ -70,7 +70,7 @@ struct cli_cmd {
 	size_t opts_size;           /* of the options struct */
 	const void *defaults;       /* initial options struct; NULL: zeroed */
 	unsigned needs;             /* enum cli_need */
-	int fail_exit;              /* not 0: exit code of every failure of this command */
+	int fail_exit; /* not 0: exit code of failures, unless call->exit_code says another */
 	/* 0, with call->exit_code for the shell; or a failure. */
 	int (*run)(struct cli_call *call, struct cairn_err *err);
 	const struct cli_example *examples; /* ends with an empty row, or NULL */

@@ -80,6 +80,17 @@ static void print(struct cli_call *call, struct removal *done, uint64_t bytes)
 	(void)fprintf(call->ctx->out, "%s\n", out.ptr);
 }
 
+/* Remove the layers that nothing needs any more. Looking the images up leased them to this
+ * process: only a store that is opened anew lets go of them. */
+static int clean(struct cairn_ctx *ctx, struct store_gc_stats *ret, struct cairn_err *err)
+{
+	struct store_opts o = { .path = ctx->home };
+
+	store_close(steal_ptr(&ctx->store));
+	TRY(store_open(&o, &ctx->store, err));
+	return store_gc(ctx->store, false, ret, err);
+}
+
 static int run(struct cli_call *call, struct cairn_err *err)
 {
 	const struct rmi_opts *o = call->opts;
@@ -91,7 +102,7 @@ static int run(struct cli_call *call, struct cairn_err *err)
 	for (int i = 0; i < call->argc && r == 0; i++)
 		r = remove_one(s, call->argv[i], o->force, &done, err);
 	if (r == 0 && json_array_size(done.deleted) > 0)
-		r = store_gc(s, false, &stats, err);
+		r = clean(call->ctx, &stats, err);
 	print(call, &done, stats.bytes);
 	json_decref(done.untagged);
 	json_decref(done.deleted);

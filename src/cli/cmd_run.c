@@ -1,10 +1,17 @@
+#include <errno.h>
+
 #include "commands.h"
 #include "exit.h"
 #include "run_opts.h"
 
 static int run(struct cli_call *call, struct cairn_err *err)
 {
-	return run_image(call->opts, call, &call->exit_code, err);
+	int r = run_image(call->opts, call, &call->exit_code, err);
+
+	/* The shell's own codes: not found, not executable. */
+	if (r == CAIRN_E_STEP)
+		call->exit_code = err->sys == EACCES ? 126 : 127;
+	return r;
 }
 
 #define T struct cli_run_opts
@@ -57,7 +64,7 @@ const struct cli_cmd cmd_run = {
 		"image's layers and a throw-away layer. Nothing it changes is kept, and nothing runs on "
 		"after it.\n\n"
 		"Exits with the command's exit code, 128 + N when signal N ended it, and 125 when cairn "
-		"could not start it.",
+		"could not start it (127: there is no such command, 126: it cannot be executed).",
 	.args = "[OPTIONS] IMAGE [COMMAND [WORD...]]",
 	.min_args = 1,
 	.max_args = CLI_ARGS_ANY,

@@ -184,5 +184,7 @@ int dispatch(struct cairn_ctx *ctx, int argc, char **argv)
 	dispatch_error(ctx, &err);
 	if (err.code == CAIRN_E_USAGE && cmd)
 		(void)fprintf(ctx->err, "hint: 'cairn %s --help' lists what it takes\n", name);
-	return cmd && cmd->fail_exit ? cmd->fail_exit : exit_of(err.code);
+	if (cmd && cmd->fail_exit)
+		return code ? code : cmd->fail_exit;
+	return exit_of(err.code);
 }
