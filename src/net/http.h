@@ -73,8 +73,9 @@ struct http_request {
  * own here. Must be callable from several threads at once. */
 struct http_transport {
 	/* Fills `r` (initialised, empty). Fails with CAIRN_E_TRANSIENT when the connection could
-	 * not be made or broke, CAIRN_E_DENIED when the certificate is not trusted,
-	 * CAIRN_E_CANCELLED, CAIRN_E_UNSUPPORTED when libcurl is missing. */
+	 * not be made (err->sys is EHOSTUNREACH; tried 3 times at most) or broke, CAIRN_E_DENIED
+	 * when the certificate is not trusted, CAIRN_E_CANCELLED, CAIRN_E_UNSUPPORTED when libcurl
+	 * is missing. */
 	int (*exchange)(struct http_transport *t, const struct http_request *req,
 	                struct http_response *r, struct cairn_err *err);
 	void (*free)(struct http_transport *t);

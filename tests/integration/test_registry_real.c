@@ -57,7 +57,8 @@ static bool installed(const char *program)
 /* True when the test cannot run here; says why. */
 static bool missing_programs(void)
 {
-	static const char *const programs[] = { "docker-registry", "skopeo", "htpasswd" };
+	static const char *const programs[] = { "docker-registry", "skopeo", "htpasswd",
+		                                "openssl" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(programs); i++)
 		if (!installed(programs[i])) {
@@ -116,21 +117,19 @@ static void connect_client(struct world *w, int port, const char *name)
 	assert_ok(reference_parse(str_of(text), &w->ref, &err));
 }
 
-static void start_registry(struct world *w, const char *auth)
+/* Start one whose configuration has `http` and `more` in addition. */
+static void spawn_registry(struct world *w, const char *http, const char *more)
 {
 	cleanup_free char *config = NULL, *path = xasprintf("%s/registry.yml", harness_dir());
 	const char *argv[] = { "docker-registry", "serve", path, NULL };
 	posix_spawn_file_actions_t fa;
-	cleanup_free char *domain = NULL;
-	struct cairn_err err;
-	int tries;
 
 	memset(w, 0, sizeof(*w));
 	w->port = free_port();
 	config = xasprintf(
 		"version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: "
-		"%s/data}}\nhttp: {addr: '127.0.0.1:%d'}\n%s",
-		harness_dir(), w->port, auth);
+		"%s/data}}\nhttp: {addr: '127.0.0.1:%d'%s}\n%s",
+		harness_dir(), w->port, http, more);
 	harness_write("registry.yml", str_of(config));
 	assert_int_equal(posix_spawn_file_actions_init(&fa), 0);
 	(void)posix_spawn_file_actions_addopen(&fa, 1, "/dev/null", O_WRONLY, 0);
@@ -139,6 +138,15 @@ static void start_registry(struct world *w, const char *auth)
 		posix_spawnp(&w->pid, argv[0], &fa, NULL, (char *const *)(uintptr_t)argv, environ),
 		0);
 	(void)posix_spawn_file_actions_destroy(&fa);
+}
+
+static void start_registry(struct world *w, const char *auth)
+{
+	cleanup_free char *domain = NULL;
+	struct cairn_err err;
+	int tries;
+
+	spawn_registry(w, "", auth);
 	connect_client(w, w->port, "app:1");
 	domain = xasprintf("127.0.0.1:%d", w->port);
 	for (tries = 0; tries < START_TRIES; tries++) {
@@ -432,6 +440,47 @@ void test_registry_real__faults(void **state)
 			fail_msg("case %zu: %d over %zu connections: %s", k, rc, connections,
 			         rc < 0 ? err.msg : "");
 	}
+}
+
+static int get_over_tls(int port, const char *ca_file, struct cairn_err *err)
+{
+	cleanup_free char *url = xasprintf("https://127.0.0.1:%d/v2/", port);
+	struct http_request req = { .method = "GET", .url = url, .max_body = 1000 };
+	struct http_response r cleanup_http_response;
+	cleanup_http_client struct http_client *c = NULL;
+	struct http_opts o = HTTP_OPTS_INIT;
+
+	o.attempts = 1;
+	o.ca_file = ca_file;
+	c = http_client_new(&o);
+	http_response_init(&r);
+	TRY(http_send(c, &req, &r, err));
+	return r.status == 200 ? 0 : cairn_fail(err, CAIRN_E_BUG, "status %d", r.status);
+}
+
+/* A certificate that nobody signed is refused, unless the user trusts it. */
+void test_registry_real__certificates(void **state)
+{
+	cleanup_free char *tls = xasprintf(", tls: {certificate: %s/cert.pem, key: %s/key.pem}",
+	                                   harness_dir(), harness_dir());
+	cleanup_free char *ca_file = xasprintf("%s/cert.pem", harness_dir());
+	struct world w cleanup_world = { 0 };
+	struct cairn_err err;
+	int rc = CAIRN_E_TRANSIENT;
+
+	(void)state;
+	if (missing_programs())
+		skip();
+	shell("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=r "
+	      "-addext subjectAltName=IP:127.0.0.1 -keyout key.pem -out cert.pem");
+	spawn_registry(&w, tls, "");
+	for (int tries = 0; rc == CAIRN_E_TRANSIENT && tries < START_TRIES; tries++) {
+		(void)poll(NULL, 0, 20);
+		rc = get_over_tls(w.port, ca_file, &err);
+	}
+	assert_ok(rc);
+	assert_fails(get_over_tls(w.port, NULL, &err), CAIRN_E_DENIED);
+	assert_non_null(strstr(err.msg, "certificate"));
 }
 
 /* The registry dies: a clear, transient error. */

@@ -1,4 +1,6 @@
 /* Retries and redirects, over a scripted network. */
+#include <dlfcn.h>
+
 #include "harness.h"
 
 #include "net/fake_transport.h"
@@ -21,6 +23,17 @@ static int play(const struct fake_step *steps, size_t n, struct http_response *r
 	cleanup_http_client struct http_client *c = fake_client_new(steps, n);
 
 	return get(c, steps[0].url, r, err);
+}
+
+/* DECISIONS 32: a client costs nothing until its first request. (Files are tested in the order
+ * of their names: nothing before this one uses the network.) */
+void test_http__libcurl_is_not_loaded_before_use(void **state)
+{
+	struct http_opts o = HTTP_OPTS_INIT;
+	cleanup_http_client struct http_client *c = http_client_new(&o);
+
+	(void)state;
+	assert_null(dlopen("libcurl.so.4", RTLD_NOW | RTLD_NOLOAD));
 }
 
 #define STEP(u, auth, st, h, b)                                                               \
