@@ -7,6 +7,17 @@ setup() {
 	import_base
 }
 
+not() {
+	if "$@"; then
+		return 1
+	fi
+}
+
+# Did a step write this line? (Its name, which holds the command, does not count.)
+wrote() { # TEXT
+	grep -qE "^#[0-9]+ [0-9.]+ $1" <<<"$output"
+}
+
 @test "a repeated build runs nothing and gives the same image" {
 	echo hello >"$CTX/a.txt"
 	build_ok -t one --iidfile "$BATS_TEST_TMPDIR/a" <<-'EOF'
@@ -39,13 +50,15 @@ setup() {
 	EOF
 	)
 	build_ok <<<"$df"
-	[[ $output == *running-first* && $output == *running-second* ]]
+	wrote running-first
+	wrote running-second
 	echo 2 >"$CTX/late"
 	build_ok <<<"$df"
-	[[ $output != *" running-first"* && $output == *running-second* ]]
+	not wrote running-first
+	wrote running-second
 	chmod 600 "$CTX/early"
 	build_ok <<<"$df"
-	[[ $output == *running-first* ]]
+	wrote running-first
 }
 
 @test "a step that ran again with the same result does not make later stages run" {
@@ -63,7 +76,8 @@ setup() {
 	build_ok --iidfile "$BATS_TEST_TMPDIR/a" <<<"$df"
 	echo 2 >"$CTX/src"
 	build_ok --iidfile "$BATS_TEST_TMPDIR/b" <<<"$df"
-	[[ $output == *running-maker* && $output != *" running-user"* ]]
+	wrote running-maker
+	not wrote running-user
 	cmp "$BATS_TEST_TMPDIR/a" "$BATS_TEST_TMPDIR/b"
 }
 
@@ -81,11 +95,14 @@ setup() {
 	)
 	build_ok <<<"$df"
 	build_ok --no-cache-filter a <<<"$df"
-	[[ $output == *" running-a"* && $output != *" running-b"* ]]
+	wrote running-a
+	not wrote running-b
 	build_ok --no-cache <<<"$df"
-	[[ $output == *" running-a"* && $output == *" running-b"* ]]
+	wrote running-a
+	wrote running-b
 	build_ok <<<"$df"
-	[[ $output != *" running-a"* && $output != *" running-b"* ]]
+	not wrote running-a
+	not wrote running-b
 }
 
 @test "COPY: destinations, contents of directories, wildcards, modes, owners" {
@@ -274,7 +291,7 @@ script' ]
 	[[ $output == *"oh no"* && $output == *"exit code 7"* && $output == *"Dockerfile:3"* ]]
 	[[ $output != *"echo after"*DONE* ]]
 	run "$CAIRN" build --progress=plain "$CTX"
-	[[ $output != *" before"* ]]
+	not wrote before
 }
 
 @test "independent stages run at the same time" {
