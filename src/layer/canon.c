@@ -54,12 +54,12 @@ static void sort_items(struct layer_plan *plan)
 {
 	size_t n = plan->items.len, out = 0;
 	struct layer_plan_item *sorted = xcalloc(n, sizeof(*sorted));
-	const struct layer_plan_item **order = xcalloc(n, sizeof(*order));
+	const struct layer_plan_item **order = xcalloc(n, sizeof(void *));
 
 	for (size_t i = 0; i < n; i++)
 		order[i] = &plan->items.ptr[i];
 	if (n)
-		qsort(order, n, sizeof(struct layer_plan_item *), item_cmp);
+		qsort(order, n, sizeof(void *), item_cmp);
 	for (size_t i = 0; i < n; i++) {
 		if (out && str_eq(sorted[out - 1].entry.path, order[i]->entry.path))
 			out--;

@@ -116,21 +116,24 @@ static void note_overlay(int fd, const char *full, const char *name, struct walk
 
 /* A step's own attribute of overlayfs's name comes escaped, as "overlay.overlay.redirect":
  * that is no mark of the overlay below it (DECISIONS.md 11). */
-static int read_each(int fd, const struct walk_item *item, const enum layer_xattr_ns *ns,
-                     struct arena *a, str list, struct walk_xattrs *x, struct cairn_err *err)
+static void note_all(int fd, enum layer_xattr_ns ns, str list, struct walk_xattrs *x)
 {
 	static const char *const prefixes[] = {
 		[LAYER_XATTR_TRUSTED] = "trusted.overlay.", [LAYER_XATTR_USER] = "user.overlay."
 	};
-	const char *prefix = ns ? prefixes[*ns] : NULL;
+	size_t len = strlen(prefixes[ns]);
 
-	for (const char *n = list.ptr; n < list.ptr + list.len; n += strlen(n) + 1) {
+	for (const char *n = list.ptr; n < list.ptr + list.len; n += strlen(n) + 1)
+		if (strncmp(n, prefixes[ns], len) == 0)
+			note_overlay(fd, n, n + len, x);
+}
+
+static bool has_caps(str list)
+{
+	for (const char *n = list.ptr; n < list.ptr + list.len; n += strlen(n) + 1)
 		if (strcmp(n, XATTR_CAPS) == 0)
-			TRY(read_caps(fd, item, a, &x->caps, err));
-		else if (prefix && strncmp(n, prefix, strlen(prefix)) == 0)
-			note_overlay(fd, n, n + strlen(prefix), x);
-	}
-	return 0;
+			return true;
+	return false;
 }
 
 int walk_read_xattrs(const struct walk_item *item, const enum layer_xattr_ns *ns, struct arena *a,
@@ -158,7 +161,9 @@ int walk_read_xattrs(const struct walk_item *item, const enum layer_xattr_ns *ns
 	if (n < 0)
 		return cairn_fail_sys(err, "list extended attributes of '/%s'", item->path);
 	list.len = (size_t)n;
-	return read_each(fd, item, ns, a, list, ret, err);
+	if (ns)
+		note_all(fd, *ns, list, ret);
+	return has_caps(list) ? read_caps(fd, item, a, &ret->caps, err) : 0;
 }
 
 /* ---- entries ---- */

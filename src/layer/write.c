@@ -454,26 +454,27 @@ static struct layer_plan *plan_of_index(const struct layer_index *ix, int dirfd)
 
 	vec_reserve(&plan->items, ix->n_entries);
 	for (size_t i = 0; i < ix->n_entries; i++) {
-		struct layer_plan_item it = { .entry = ix->entries[i] };
+		struct layer_plan_item it = { .entry = ix->entries[i],
+			                      .source = { .kind = LAYER_SOURCE_NONE } };
 
-		if (it.entry.type == LAYER_FILE)
-			it.source = (struct layer_source){
-				.kind = LAYER_SOURCE_FILE,
-				.dirfd = dirfd,
-				.path = arena_str(plan->arena, it.entry.path),
-				.expected = it.entry.digest,
-			};
-		it.entry.path = it.source.path.ptr ? it.source.path : it.entry.path;
+		if (it.entry.type == LAYER_FILE) {
+			it.entry.path = arena_str(plan->arena, it.entry.path); /* with its NUL */
+			it.source.kind = LAYER_SOURCE_FILE;
+			it.source.dirfd = dirfd;
+			it.source.path = it.entry.path;
+			it.source.expected = it.entry.digest;
+		}
 		vec_push(&plan->items, it);
 	}
 	return plan;
 }
 
 int layer_tar(const struct layer_index *ix, int dirfd, const struct layer_tar_opts *opts,
-              const struct layer_sink *sink, struct digest *ret_diff_id, uint64_t *ret_size,
-              struct cairn_err *err)
+              struct digest *ret_diff_id, uint64_t *ret_size, struct cairn_err *err)
 {
-	const struct layer_write_opts wopts = { .out_dirfd = -1, .tar = sink, .pool = opts->pool };
+	const struct layer_write_opts wopts = { .out_dirfd = -1,
+		                                .tar = opts->sink,
+		                                .pool = opts->pool };
 	struct layer_plan *plan = plan_of_index(ix, dirfd);
 	struct writer w;
 	int r;

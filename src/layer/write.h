@@ -81,7 +81,8 @@ int layer_write(struct layer_plan *plan, const struct tree *below,
 #define LAYER_ROUND_BYTES (4u * 1024 * 1024)
 
 struct layer_tar_opts {
-	struct pool *pool;   /* NULL: the calling thread alone */
+	const struct layer_sink *sink; /* gets the tar; NULL: it is only hashed */
+	struct pool *pool;             /* NULL: the calling thread alone */
 	int64_t clamp_mtime; /* ns: later mtimes become this one (SOURCE_DATE_EPOCH); INT64_MAX:
 	                        none */
 };
@@ -93,13 +94,11 @@ struct layer_tar_opts {
 /* Give an own layer's tar again, byte for byte (DECISIONS.md 27): each file is read from
  * `dirfd` at its path and compared with its digest in the index.
  *
- * sink         NULL: only hashed
  * ret_diff_id  of what was written: the caller compares it when nothing was clamped
  * ret_size     bytes; may be NULL
  *
  * Fails with CAIRN_E_DIGEST naming the file whose content is not what the index says. */
 int layer_tar(const struct layer_index *ix, int dirfd, const struct layer_tar_opts *opts,
-              const struct layer_sink *sink, struct digest *ret_diff_id, uint64_t *ret_size,
-              struct cairn_err *err);
+              struct digest *ret_diff_id, uint64_t *ret_size, struct cairn_err *err);
 
 #endif
