@@ -17,16 +17,17 @@
 		size_t len, cap; \
 	}
 
-#define vec_reserve(v, n)                                                            \
-	do {                                                                         \
-		size_t need_ = (n);                                                  \
-		if (need_ > (v)->cap) {                                              \
-			size_t cap_ = (v)->cap ? (v)->cap * 2 : 8;                   \
-			if (cap_ < need_)                                            \
-				cap_ = need_;                                        \
-			(v)->ptr = xreallocarray((v)->ptr, cap_, sizeof(*(v)->ptr)); \
-			(v)->cap = cap_;                                             \
-		}                                                                    \
+#define vec_reserve(v, n)                                                                          \
+	do {                                                                                       \
+		size_t need_ = (n);                                                                \
+		if (need_ > (v)->cap) {                                                            \
+			size_t cap_ = (v)->cap ? (v)->cap * 2 : 8;                                 \
+			if (cap_ < need_)                                                          \
+				cap_ = need_;                                                      \
+			/* elements may be pointers: NOLINTNEXTLINE(bugprone-sizeof-expression) */ \
+			(v)->ptr = xreallocarray((v)->ptr, cap_, sizeof(*(v)->ptr));               \
+			(v)->cap = cap_;                                                           \
+		}                                                                                  \
 	} while (0)
 
 #define vec_push(v, ...)                              \
