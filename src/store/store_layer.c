@@ -337,9 +337,11 @@ static int blob_canonical(struct store *s, const struct digest *diff_id, str var
 	            "SELECT digest, size FROM layer_blob WHERE diff_id = ?1 AND variant = ?2", "ds",
 	            diff_id, variant));
 	TRY(db_row(s, st, ret_found, err));
-	if (*ret_found)
-		*ret = (struct store_layer_blob){ .digest = db_digest(st, 0),
-			                          .size = (uint64_t)sqlite3_column_int64(st, 1) };
+	if (!*ret_found)
+		return 0;
+	*ret = (struct store_layer_blob){ .digest = db_digest(st, 0),
+		                          .size = (uint64_t)sqlite3_column_int64(st, 1) };
+	lease_add(s, OBJECT_BLOB, &ret->digest);
 	return 0;
 }
 
@@ -351,9 +353,7 @@ static int layer_blob_put(struct store *s, const struct digest *diff_id, str var
 
 	TRY(db_run(s, err, "INSERT OR IGNORE INTO layer_blob VALUES(?1, ?2, ?3, ?4)", "dsdi",
 	           diff_id, variant, &blob->digest, (int64_t)blob->size));
-	TRY(blob_canonical(s, diff_id, variant, ret, &found, err));
-	lease_add(s, OBJECT_BLOB, &ret->digest);
-	return 0;
+	return blob_canonical(s, diff_id, variant, ret, &found, err);
 }
 
 int store_layer_blob_put(struct store *s, const struct digest *diff_id, str variant,
@@ -368,56 +368,50 @@ int store_layer_blob_put(struct store *s, const struct digest *diff_id, str vari
 	return 0;
 }
 
-static int layer_blob_any(struct store *s, const struct digest *diff_id, char **ret_variant,
-                          struct cairn_err *err)
+int store_layer_blob_find(struct store *s, const struct digest *diff_id, str variant,
+                          struct store_layer_blob *ret, bool *ret_found, struct cairn_err *err)
+{
+	struct store_layer_blob blob = { 0 };
+	bool found = false;
+
+	TRY(tx_begin(s, TX_LOOKUP, err));
+	TRY(tx_end(s, blob_canonical(s, diff_id, variant, &blob, &found, err), err));
+	*ret_found = found;
+	if (found)
+		*ret = blob;
+	return 0;
+}
+
+static int layer_blob_any(struct store *s, const struct digest *diff_id,
+                          struct store_layer_blob *ret, char **ret_variant, struct cairn_err *err)
 {
 	cleanup_stmt sqlite3_stmt *st = NULL;
+	cleanup_free char *name = NULL;
 	bool row = false;
 
-	/* Prefer one whose bytes are here. */
 	TRY(db_bind(s, &st, err,
 	            "SELECT variant FROM layer_blob b WHERE diff_id = ?1 ORDER BY NOT EXISTS"
 	            " (SELECT 1 FROM object WHERE kind = 1 AND key = b.digest), variant LIMIT 1",
 	            "d", diff_id));
 	TRY(db_row(s, st, &row, err));
-	*ret_variant = row ? db_text(st, 0) : NULL;
-	return 0;
-}
-
-static int layer_blob_find(struct store *s, const struct digest *diff_id, str variant,
-                           struct store_layer_blob *ret, char **ret_variant, struct cairn_err *err)
-{
-	cleanup_free char *name = NULL;
-	bool found = false;
-
-	if (variant.len)
-		name = str_dup(variant);
-	else
-		TRY(layer_blob_any(s, diff_id, &name, err));
-	if (!name)
+	if (!row)
 		return 0;
-	TRY(blob_canonical(s, diff_id, str_of(name), ret, &found, err));
-	if (!found)
-		return 0;
-	lease_add(s, OBJECT_BLOB, &ret->digest);
+	name = db_text(st, 0);
+	TRY(blob_canonical(s, diff_id, str_of(name), ret, &row, err));
 	*ret_variant = steal_ptr(&name);
 	return 0;
 }
 
-int store_layer_blob_find(struct store *s, const struct digest *diff_id, str variant,
-                          struct store_layer_blob *ret, bool *ret_found, char **ret_variant,
-                          struct cairn_err *err)
+int store_layer_blob_any(struct store *s, const struct digest *diff_id,
+                         struct store_layer_blob *ret, char **ret_variant, struct cairn_err *err)
 {
-	cleanup_free char *name = NULL;
 	struct store_layer_blob blob = { 0 };
+	cleanup_free char *name = NULL;
 
 	TRY(tx_begin(s, TX_LOOKUP, err));
-	TRY(tx_end(s, layer_blob_find(s, diff_id, variant, &blob, &name, err), err));
-	*ret_found = name != NULL;
-	if (name) {
+	TRY(tx_end(s, layer_blob_any(s, diff_id, &blob, &name, err), err));
+	if (name)
 		*ret = blob;
-		if (ret_variant)
-			*ret_variant = steal_ptr(&name);
-	}
+	*ret_variant = steal_ptr(&name);
 	return 0;
 }

@@ -91,10 +91,13 @@ int store_layer_blob_put(struct store *s, const struct digest *diff_id, str vari
                          const struct store_layer_blob *blob,
                          struct store_layer_blob *ret_canonical, struct cairn_err *err);
 
-/* The canonical form; the blob's bytes need not be here, when they are they are leased.
- * An empty variant means any; *ret_variant (may be NULL) is which one, owned. */
+/* The canonical form; the blob's bytes need not be here, when they are they are leased. */
 int store_layer_blob_find(struct store *s, const struct digest *diff_id, str variant,
-                          struct store_layer_blob *ret, bool *ret_found, char **ret_variant,
-                          struct cairn_err *err);
+                          struct store_layer_blob *ret, bool *ret_found, struct cairn_err *err);
+
+/* A canonical form of any variant, rather one whose bytes are here; *ret_variant is which one,
+ * owned, or NULL when there is none. */
+int store_layer_blob_any(struct store *s, const struct digest *diff_id,
+                         struct store_layer_blob *ret, char **ret_variant, struct cairn_err *err);
 
 #endif

@@ -32,6 +32,7 @@ struct store {
 	bool read_only;       /* by the caller's wish or by need */
 	bool rollback;        /* no WAL on this file system */
 	unsigned busy_ms;     /* how long to wait for the database */
+	int64_t busy_since;   /* clock_monotonic() when the present wait began */
 	int min_durable;      /* rows below are as good as absent: 1 in a read-only store after a
 	                         restart, which cannot drop them */
 	pthread_mutex_t lock; /* held during a transaction, and for what follows */
@@ -153,7 +154,7 @@ struct object_new {
 
 /* Insert a row and rename the file into its place; leases it. The caller has
  * looked that none is there. When the transaction fails afterwards: object_undo(). */
-int object_add(struct store *s, const struct object_new *o, struct object *ret,
+int object_add(struct store *s, const struct object_new *n, struct object *ret,
                struct cairn_err *err);
 void object_undo(struct store *s, enum object_kind kind, const struct object *o);
 

@@ -360,6 +360,28 @@ void test_statcache__racy_and_settled(void **state)
 	end(&f);
 }
 
+void test_statcache__settled(void **state)
+{
+	static const struct {
+		int64_t mtime, ctime_ns, now;
+		bool settled;
+	} cases[] = {
+		{ 0, 0, 2 * CLOCK_SEC, false },
+		{ 0, 0, 2 * CLOCK_SEC + 1, true },
+		{ 0, 1, 2 * CLOCK_SEC + 1, false },
+		{ 1, 0, 2 * CLOCK_SEC + 1, false },
+		{ 100 * CLOCK_SEC, 0, 5 * CLOCK_SEC, false }, /* from the future */
+		{ -5, 7, 9 * CLOCK_SEC, true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct stat_id id = { .mtime_ns = cases[i].mtime, .ctime_ns = cases[i].ctime_ns };
+
+		assert_int_equal(stat_id_settled(&id, cases[i].now), cases[i].settled);
+	}
+}
+
 static struct stat_id id_number(uint64_t n)
 {
 	return (struct stat_id){ .dev = 1, .ino = n, .size = n, .mtime_ns = 5, .ctime_ns = 6 };

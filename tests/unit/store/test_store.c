@@ -262,6 +262,40 @@ void test_read_only__reads_and_says_so(void **state)
 	umount_tmpfs(path);
 }
 
+/* A store that cannot be written to after a restart does not believe what was not synced. */
+void test_read_only__after_a_restart(void **state)
+{
+	char path[128];
+	struct store_opts opts = { .path = path, .read_only = true, .boot_id = "boot-2" };
+	struct digest safe = digest_of_text("safe"), lost = digest_of_text("lost");
+	struct store_ref ref = { STORE_REF_BLOB, lost };
+	struct store_record r = {
+		.key = lost, .kind = STORE_RECORD_LINK, .refs = &ref, .n_refs = 1
+	};
+	struct store_found f;
+	struct store *s = NULL;
+	struct cairn_err err;
+	bool found = false;
+
+	(void)state;
+	(void)snprintf(path, sizeof(path), "%s/store", harness_dir());
+	assert_ok(open_at("store", "boot-1", &s, &err));
+	assert_ok(store_blob_put(s, S("safe"), NULL, &err));
+	assert_ok(store_sync(s, &err));
+	assert_ok(store_blob_put(s, S("lost"), NULL, &err));
+	assert_ok(store_record_put(s, &r, STORE_ADOPT, NULL, &err));
+	store_close(s);
+	assert_ok(store_open(&opts, &s, &err));
+	assert_ok(store_blob_find(s, &safe, &found, NULL, &err));
+	assert_true(found);
+	assert_ok(store_blob_find(s, &lost, &found, NULL, &err));
+	assert_false(found);
+	assert_ok(store_records_find(s, &lost, 1, &f, &err));
+	assert_false(f.found);
+	assert_fails(store_sync(s, &err), CAIRN_E_DENIED);
+	store_close(s);
+}
+
 /* The disk fills up at every possible moment of a blob and of a layer. */
 void test_full_disk__says_so_and_stays_whole(void **state)
 {

@@ -179,6 +179,117 @@ void test_race__processes(void **state)
 	(void)verify();
 }
 
+/* Locks whose files come and go: never two holders. Returns how often it went wrong. */
+static int hold_locks(void)
+{
+	struct digest key = digest_of_text("key");
+	struct store *s = open_store();
+	struct cairn_err err;
+	int bad = 0;
+
+	for (int held = 0; held < 200;) {
+		struct store_lock *l = NULL;
+		int fd;
+
+		if (store_lock_try(s, &key, &l, &err) < 0)
+			return 100;
+		if (!l) {
+			(void)usleep(50);
+			continue;
+		}
+		held++;
+		fd = openat(harness_dirfd(), "held", O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+		bad += fd < 0;
+		fs_close_p_(&fd);
+		bad += unlinkat(harness_dirfd(), "held", 0) < 0;
+		store_lock_free(l);
+	}
+	store_close(s);
+	return bad;
+}
+
+/* Somebody collects garbage all the time. */
+static void collect_until(int stop_fd)
+{
+	struct store *s = open_store();
+	struct store_gc_stats stats;
+	struct cairn_err err;
+	char c;
+
+	while (read(stop_fd, &c, 1) < 0) {
+		if (store_gc(s, true, &stats, &err) < 0)
+			_exit(1);
+		(void)usleep(200);
+	}
+	store_close(s);
+	_exit(0);
+}
+
+void test_race__locks(void **state)
+{
+	pid_t pids[4];
+
+	(void)state;
+	store_close(open_store());
+	for (size_t i = 0; i < ARRAY_SIZE(pids); i++) {
+		pids[i] = fork();
+		if (pids[i] == 0)
+			_exit(hold_locks());
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(pids); i++) {
+		int status = -1;
+
+		waitpid(pids[i], &status, 0);
+		assert_int_equal(status, 0);
+	}
+}
+
+/* What was found stays until the finder is done, however fast the collector is. */
+void test_race__look_up_against_collection(void **state)
+{
+	struct digest d = digest_of_text("layer"), blob = digest_of_text("blob");
+	struct cairn_err err;
+	size_t n_found = 0;
+	int pipes[2], status = -1;
+	pid_t pid;
+
+	(void)state;
+	store_close(open_store());
+	assert_int_equal(pipe2(pipes, O_NONBLOCK | O_CLOEXEC), 0);
+	pid = fork();
+	if (pid == 0)
+		collect_until(pipes[0]);
+	for (int i = 0; i < 80; i++) {
+		struct store *maker = open_store(), *finder = open_store();
+		char *path = NULL;
+		bool found = false;
+		int fd = -1;
+		uint64_t size;
+
+		assert_ok(commit_layer(maker, "layer", NULL, &err));
+		assert_ok(store_blob_put(maker, S("blob"), NULL, &err));
+		store_close(maker);
+		assert_ok(store_blob_find(finder, &blob, &found, NULL, &err));
+		assert_ok(store_layer_dirs_find(finder, &d, 1, &path, &err));
+		(void)usleep(500);
+		if (found) {
+			assert_ok(store_blob_open(finder, &blob, &fd, &size, &err));
+			close(fd);
+		}
+		if (path)
+			assert_int_equal(access(path, F_OK), 0);
+		n_found += path != NULL;
+		free(path);
+		store_close(finder);
+	}
+	assert_int_equal(write(pipes[1], "x", 1), 1);
+	waitpid(pid, &status, 0);
+	close(pipes[0]);
+	close(pipes[1]);
+	assert_int_equal(status, 0);
+	assert_true(n_found > 0);
+}
+
 static struct store *shared;
 
 static void *thread_main(void *arg)
