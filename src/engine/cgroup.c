@@ -150,16 +150,6 @@ const char *cgroup_probe(struct machine *m)
 	return "nothing is mounted at /sys/fs/cgroup";
 }
 
-static bool make(const char *parent, const char *name, char *ret, size_t size)
-{
-	if (!parent[0])
-		return false;
-	if (snprintf(ret, size, "%s/%s", parent, name) < (int)size && mkdir(ret, 0755) == 0)
-		return true;
-	ret[0] = 0;
-	return false;
-}
-
 static bool machine_kills(uint64_t *ret)
 {
 	return number("/proc", "vmstat", "oom_kill", ret);
@@ -182,30 +172,46 @@ static bool limit(const struct cgroup *c, uint64_t memory_max)
 	return true;
 }
 
-bool cgroup_enter(enum cgroup_version version, const char *memory, const char *cpu, pid_t pid,
-                  uint64_t memory_max, struct cgroup *ret)
+static void name_one(const char *parent, const char *name, char *ret, size_t size)
 {
-	cleanup_free char *name = fs_random_name("cairn-");
+	if (!parent[0] || snprintf(ret, size, "%s/%s", parent, name) >= (int)size)
+		ret[0] = 0;
+}
+
+void cgroup_name(enum cgroup_version version, const char *memory, const char *cpu, const char *name,
+                 struct cgroup *ret)
+{
+	*ret = (struct cgroup){ .version = version };
+	name_one(memory, name, ret->memory, sizeof(ret->memory));
+	name_one(cpu, name, ret->cpu, sizeof(ret->cpu));
+}
+
+/* Put pid into dir; without it there is no dir. */
+static void join(char *dir, pid_t pid)
+{
 	char text[24];
+
+	(void)snprintf(text, sizeof(text), "%d", pid);
+	if (dir[0] && !put(dir, "cgroup.procs", text)) {
+		(void)rmdir(dir);
+		dir[0] = 0;
+	}
+}
+
+bool cgroup_enter(struct cgroup *c, pid_t pid, uint64_t memory_max)
+{
 	bool limited = true;
 
-	*ret = (struct cgroup){ .version = version };
-	(void)machine_kills(&ret->kills);
-	(void)make(memory, name, ret->memory, sizeof(ret->memory));
-	(void)make(cpu, name, ret->cpu, sizeof(ret->cpu));
+	(void)machine_kills(&c->kills);
+	if (c->memory[0] && mkdir(c->memory, 0755) < 0)
+		c->memory[0] = 0;
+	if (c->cpu[0] && mkdir(c->cpu, 0755) < 0)
+		c->cpu[0] = 0;
 	if (memory_max > 0)
-		limited = limit(ret, memory_max);
-	(void)snprintf(text, sizeof(text), "%d", pid);
-	if (ret->memory[0] && !put(ret->memory, "cgroup.procs", text)) {
-		(void)rmdir(ret->memory);
-		ret->memory[0] = 0;
-		limited = limited && memory_max == 0;
-	}
-	if (ret->cpu[0] && !put(ret->cpu, "cgroup.procs", text)) {
-		(void)rmdir(ret->cpu);
-		ret->cpu[0] = 0;
-	}
-	return limited;
+		limited = limit(c, memory_max);
+	join(c->memory, pid);
+	join(c->cpu, pid);
+	return limited && (memory_max == 0 || c->memory[0]);
 }
 
 void cgroup_read(const struct cgroup *c, struct cgroup_stat *ret)

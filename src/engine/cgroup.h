@@ -13,7 +13,7 @@
 
 #include "probe.h"
 
-/* A group that was made, or not: all functions take both. */
+/* A group, all of it or in part not there: all functions take that. */
 struct cgroup {
 	enum cgroup_version version;
 	char memory[600]; /* directory of the group; "" = none */
@@ -32,15 +32,18 @@ struct cgroup_stat {
  * nothing. Returns why steps get none, or "". text is a static or machine's. */
 const char *cgroup_probe(struct machine *m);
 
-/* Make a group below these directories ("" = none) and put pid into it. memory_max: 0 = no
- * limit. *ret is valid in any case. Returns false when memory_max could not be set. */
-bool cgroup_enter(enum cgroup_version version, const char *memory, const char *cpu, pid_t pid,
-                  uint64_t memory_max, struct cgroup *ret);
+/* Name the group `name` below these directories ("" = none); nothing is made. */
+void cgroup_name(enum cgroup_version version, const char *memory, const char *cpu, const char *name,
+                 struct cgroup *ret);
+
+/* Make the named group and put pid into it; what cannot be made is "" afterwards. memory_max: 0
+ * = no limit. Returns false when it could not be set. */
+bool cgroup_enter(struct cgroup *c, pid_t pid, uint64_t memory_max);
 
 /* Read the counters; everything in the group has ended. */
 void cgroup_read(const struct cgroup *c, struct cgroup_stat *ret);
 
-/* Remove the group; it is empty. */
+/* Remove the group; its processes have ended or are about to. */
 void cgroup_remove(struct cgroup *c);
 
 #endif

@@ -214,6 +214,8 @@ void sandbox_host_free(struct sandbox_host *h); /* NULL is fine; all sandboxes a
 DEFINE_CLEANUP(struct sandbox_host *, sandbox_host_free);
 #define cleanup_sandbox_host __attribute__((cleanup(sandbox_host_free_p_)))
 
+struct cgroup;
+
 /* A sandbox that runs. All descriptors are non-blocking, O_CLOEXEC and owned by it. */
 struct sandbox_proc {
 	pid_t pid;        /* of the helper, a child of this process; nobody else may wait for it */
@@ -223,6 +225,7 @@ struct sandbox_proc {
 	int death_fd;     /* internal: closing it kills */
 	int64_t start_ns; /* clock_monotonic() */
 	bool killed;      /* sandbox_kill() was called */
+	struct cgroup *group; /* internal: removed here when the helper was killed */
 };
 
 struct sandbox_result {

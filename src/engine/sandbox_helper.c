@@ -190,8 +190,8 @@ static int helper_run(struct helper *h, int signals, struct cairn_err *err)
 	h->stub_log = memfd_create("cairn-stubs", MFD_CLOEXEC);
 	TRY(start_child(h, alive, err));
 	close(alive[0]);
-	if (!cgroup_enter(job->cgroup, job->cgroup_memory, job->cgroup_cpu, h->child,
-	                  job->spec.memory_max, &group))
+	cgroup_name(job->cgroup, job->cgroup_memory, job->cgroup_cpu, job->cgroup_name, &group);
+	if (!cgroup_enter(&group, h->child, job->spec.memory_max))
 		setup_warn("the memory limit cannot be set: no control group for steps here");
 	(void)write(alive[1], "", 1);
 	watch(h, signals);

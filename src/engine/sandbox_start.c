@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
+#include "cgroup.h"
 #include "sandbox_exe.h"
 #include "sandbox_seccomp.h"
 #include "sandbox_wire.h"
@@ -67,8 +68,8 @@ static int host_ready(struct sandbox_host *h, const struct sandbox_spec *s, stru
 }
 
 /* Write the job to a memory file, positioned at its start. */
-static int write_job(const struct sandbox_host *h, const struct sandbox_spec *s, int *ret_fd,
-                     struct cairn_err *err)
+static int write_job(const struct sandbox_host *h, const struct sandbox_spec *s, const char *group,
+                     int *ret_fd, struct cairn_err *err)
 {
 	cleanup_strbuf struct strbuf b;
 	cleanup_fd int fd = memfd_create("cairn-job", MFD_CLOEXEC);
@@ -79,6 +80,7 @@ static int write_job(const struct sandbox_host *h, const struct sandbox_spec *s,
 		.cgroup = h->machine->cgroup,
 		.cgroup_memory = h->machine->cgroup_memory,
 		.cgroup_cpu = h->machine->cgroup_cpu,
+		.cgroup_name = group,
 	};
 
 	strbuf_init(&b, SANDBOX_SPEC_MAX);
@@ -129,12 +131,12 @@ static void ends_done(struct ends *e)
 		fs_close_p_(all[i]);
 }
 
-static int open_ends(const struct sandbox_host *h, const struct sandbox_spec *s, struct ends *e,
-                     struct cairn_err *err)
+static int open_ends(const struct sandbox_host *h, const struct sandbox_spec *s, const char *group,
+                     struct ends *e, struct cairn_err *err)
 {
 	cleanup_fd int job = -1;
 
-	TRY(write_job(h, s, &job, err));
+	TRY(write_job(h, s, group, &job, err));
 	e->job = fcntl(job, F_DUPFD_CLOEXEC, SANDBOX_FD_N);
 	if (e->job < 0)
 		return cairn_fail_sys(err, "sandbox: descriptor");
@@ -212,12 +214,13 @@ int sandbox_start(struct sandbox_host *h, const struct sandbox_spec *s, struct s
 {
 	__attribute__((cleanup(ends_done))) struct ends e = { -1,         -1,         { -1, -1 },
 		                                              { -1, -1 }, { -1, -1 }, { -1, -1 } };
+	cleanup_free char *group = fs_random_name("cairn-");
 	struct sandbox_proc *p;
 	pid_t pid = -1;
 
 	TRY(sandbox_spec_check(s, err));
 	TRY(host_ready(h, s, err));
-	TRY(open_ends(h, s, &e, err));
+	TRY(open_ends(h, s, group, &e, err));
 	TRY(spawn(h, &e, &pid, err));
 	p = xcalloc(1, sizeof(*p));
 	*p = (struct sandbox_proc){
@@ -227,7 +230,10 @@ int sandbox_start(struct sandbox_host *h, const struct sandbox_spec *s, struct s
 		.done_fd = steal_fd(&e.status[0]),
 		.death_fd = steal_fd(&e.death[1]),
 		.start_ns = clock_monotonic(),
+		.group = xcalloc(1, sizeof(*p->group)),
 	};
+	cgroup_name(h->machine->cgroup, h->machine->cgroup_memory, h->machine->cgroup_cpu, group,
+	            p->group);
 	int read_ends[] = { p->out_fd, p->err_fd, p->done_fd };
 
 	for (size_t i = 0; i < ARRAY_SIZE(read_ends); i++)
@@ -318,6 +324,7 @@ static void proc_free(struct sandbox_proc *p)
 	fs_close_p_(&p->err_fd);
 	fs_close_p_(&p->done_fd);
 	fs_close_p_(&p->death_fd);
+	free(p->group);
 	free(p);
 }
 
@@ -338,6 +345,7 @@ int sandbox_finish(struct sandbox_proc *p, struct sandbox_result *ret, struct ca
 	} else if (p->killed) {
 		r = cairn_fail(err, CAIRN_E_CANCELLED, "sandbox: stopped before the command ran");
 	} else if (WIFSIGNALED(status)) {
+		cgroup_remove(p->group);
 		r = cairn_fail(err, CAIRN_E_SYSTEM,
 		               "sandbox: the helper was killed by signal %d (out of memory?)",
 		               WTERMSIG(status));

@@ -309,7 +309,8 @@ int stub_make(int treefd, int outfd, const struct stub_want *wants, size_t n, st
 	for (size_t i = 0; i < n; i++) {
 		int r = 0;
 
-		TRY(sandbox_path_find(treefd, wants[i].dest, &p, err));
+		if (sandbox_path_find(treefd, wants[i].dest, &p, err) < 0)
+			return cairn_wrap(err, "mount at '%s'", wants[i].dest);
 		mounted[i] = arena_printf(a, "%s%s%s", strcmp(p.real, "/") ? p.real : "",
 		                          p.rest[0] ? "/" : "", p.rest);
 		if (p.rest[0] && !covered(mounted[i], mounted, i))

@@ -187,6 +187,7 @@ static void wire_job(struct wire *w, struct sandbox_job *job)
 	wire_int(w, job->cgroup);
 	wire_cstr(w, &job->cgroup_memory);
 	wire_cstr(w, &job->cgroup_cpu);
+	wire_cstr(w, &job->cgroup_name);
 	wire_spec(w, &job->spec);
 }
 
@@ -212,7 +213,7 @@ int sandbox_job_read(str bytes, struct arena *a, struct sandbox_job *ret, struct
 		                  SANDBOX_WIRE_VERSION);
 	wire_job(&w, &job);
 	if (w.bad || w.left > 0 || !job.scratch || !job.cgroup_memory || !job.cgroup_cpu ||
-	    job.filter.len % 8 != 0 || job.filter.len / 8 > UINT16_MAX) {
+	    !job.cgroup_name || job.filter.len % 8 != 0 || job.filter.len / 8 > UINT16_MAX) {
 		vec_free(&job.spec.ops);
 		return cairn_fail(err, CAIRN_E_DIGEST, "sandbox job is cut off or damaged");
 	}

@@ -35,6 +35,7 @@ struct sandbox_job {
 	str filter;          /* seccomp program: struct sock_filter[]; empty = none */
 	enum cgroup_version cgroup;
 	const char *cgroup_memory, *cgroup_cpu; /* see struct machine */
+	const char *cgroup_name;                /* of the step's group below them */
 };
 
 /* Append a checked job. */

@@ -31,7 +31,7 @@ struct args {
 	const char *dir, *driver, *cwd, *cgroup;
 	const char *const *argv;
 	uint64_t uid, gid, memory, count, kill_ms, threads;
-	bool net_none, userns, result, no_seccomp, bare, tree_out;
+	bool net_none, userns, result, no_seccomp, bare;
 };
 
 static _Noreturn void die(const char *text)
@@ -213,6 +213,8 @@ static void start(const struct args *a, struct rootfs *root, struct sandbox_host
 		                      .volatile_ = true };
 	struct cairn_err err;
 
+	if (fs_remove_tree(AT_FDCWD, upper, &err) < 0 || fs_remove_tree(AT_FDCWD, work, &err) < 0)
+		die(err.msg);
 	if (fs_mkdir_p(AT_FDCWD, upper, 0700, &err) < 0 ||
 	    fs_mkdir_p(AT_FDCWD, work, 0700, &err) < 0)
 		die(err.msg);
@@ -270,7 +272,10 @@ static int finish(const struct args *a, struct running *r)
 
 		if (layer_scan_plain(fd, changes.before, &plan, &err) < 0)
 			die(err.msg);
-		(void)printf("changes=%zu\n", plan->items.len);
+		(void)printf("changes:");
+		vec_foreach (item, &plan->items)
+			(void)printf(" %.*s", STR(item->entry.path));
+		(void)printf("\n");
 		layer_plan_free(plan);
 		close(fd);
 	}
