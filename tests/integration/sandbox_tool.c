@@ -1,6 +1,7 @@
 /* sandbox_tool - drive the engine's sandbox from a shell script.
  *
  *	sandbox_tool probe DIR
+ *	sandbox_tool remove DIR
  *	sandbox_tool run [OPTION VALUE]... -- COMMAND...
  *
  * run makes DIR/upper and DIR/work below --dir, runs the command over the lowers, passes its
@@ -352,6 +353,17 @@ static int probe(const char *dir)
 	return 0;
 }
 
+static int remove_tree(int argc, char **argv)
+{
+	char warning[256];
+	struct cairn_err err;
+	int status;
+
+	if (userns_needed() && userns_reexec(argc, argv, warning, &status, &err) == 0)
+		return status;
+	return fs_remove_tree(AT_FDCWD, argv[2], &err) < 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct args a = { 0 };
@@ -363,6 +375,8 @@ int main(int argc, char **argv)
 		return sandbox_main(argc, argv);
 	if (argc >= 3 && strcmp(argv[1], "probe") == 0)
 		return probe(argv[2]);
+	if (argc >= 3 && strcmp(argv[1], "remove") == 0)
+		return remove_tree(argc, argv);
 	if (argc < 3 || strcmp(argv[1], "run") != 0)
 		die("usage: sandbox_tool probe|run ...");
 	parse(&a, argc - 2, argv + 2);
