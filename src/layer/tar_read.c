@@ -1,23 +1,20 @@
 #include "tar_read.h"
 
+#include "ahead.h"
 #include "unpack.h"
 #include "util/arena.h"
 #include "util/clock.h"
 #include "util/num.h"
 
-#define READ_BUFFER  (128u * 1024)
 #define LONGNAME_MAX 65536u       /* GNU long name: beyond every path that is accepted */
 #define SECONDS_MAX  9000000000ll /* years 1684 to 2255: what fits into ns */
 
 struct tar_reader {
-	const struct layer_reader *in;
-	struct sha256 hash;
-	uint64_t taken;  /* bytes consumed */
-	uint64_t left;   /* of the member's content */
-	size_t padding;  /* after it */
-	char *buffer;    /* READ_BUFFER bytes */
-	size_t at, have; /* what is in it and not consumed: [at, have) */
-	bool ended;      /* the source has ended */
+	struct ahead *in;
+	str at_hand;    /* read and not consumed */
+	uint64_t taken; /* bytes consumed */
+	uint64_t left;  /* of the member's content */
+	size_t padding; /* after it */
 	struct tar_member m;
 	struct arena *arena;     /* strings of m */
 	bool has_size, has_name; /* set by an extended header; and so on */
@@ -25,14 +22,12 @@ struct tar_reader {
 	size_t extended; /* bytes of extended headers that wait for their member */
 };
 
-struct tar_reader *tar_reader_new(const struct layer_reader *in)
+struct tar_reader *tar_reader_new(const struct layer_reader *in, struct pool *pool)
 {
 	struct tar_reader *t = xcalloc(1, sizeof(*t));
 
-	t->in = in;
-	t->buffer = xmalloc(READ_BUFFER);
+	t->in = ahead_new(in, pool);
 	t->arena = arena_new();
-	sha256_init(&t->hash);
 	return t;
 }
 
@@ -41,7 +36,7 @@ void tar_reader_free(struct tar_reader *t)
 	if (!t)
 		return;
 	arena_free(t->arena);
-	free(t->buffer);
+	ahead_free(t->in);
 	free(t);
 }
 
@@ -58,32 +53,14 @@ static int fail_short(const struct tar_reader *t, struct cairn_err *err)
 
 /* ---- bytes ---- */
 
-/* Make at least one byte available; t->ended when there is none. */
-static int fill(struct tar_reader *t, struct cairn_err *err)
-{
-	size_t n = 0;
-
-	if (t->at < t->have || t->ended)
-		return 0;
-	TRY(t->in->read(t->in->ctx, t->buffer, READ_BUFFER, &n, err));
-	sha256_add(&t->hash, t->buffer, n);
-	t->at = 0;
-	t->have = n;
-	t->ended = n == 0;
-	return 0;
-}
-
-/* Consume up to n bytes that are at hand; fewer only at the end of the buffer or of the source. */
+/* Consume up to n bytes that are at hand; none only at the end of the source. */
 static int take_some(struct tar_reader *t, uint64_t n, str *ret, struct cairn_err *err)
 {
-	size_t have;
-
-	TRY(fill(t, err));
-	have = t->have - t->at;
-	have = n < have ? (size_t)n : have;
-	*ret = str_n(t->buffer + t->at, have);
-	t->at += have;
-	t->taken += have;
+	if (t->at_hand.len == 0)
+		TRY(ahead_next(t->in, &t->at_hand, err));
+	*ret = str_n(t->at_hand.ptr, n < t->at_hand.len ? (size_t)n : t->at_hand.len);
+	t->at_hand = str_skip(t->at_hand, ret->len);
+	t->taken += ret->len;
 	if (t->taken > LAYER_SIZE_MAX)
 		return fail_tar(err, "it is larger than 16 TiB");
 	return 0;
@@ -496,7 +473,7 @@ int tar_finish(struct tar_reader *t, struct digest *ret, uint64_t *ret_size, str
 	do
 		TRY(take_some(t, UINT64_MAX, &part, err));
 	while (part.len);
-	*ret = sha256_end(&t->hash);
+	*ret = ahead_digest(t->in);
 	*ret_size = t->taken;
 	return 0;
 }

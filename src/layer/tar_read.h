@@ -24,9 +24,11 @@ struct tar_member {
 	uint32_t n_xattrs;
 };
 
+struct pool;
 struct tar_reader;
 
-struct tar_reader *tar_reader_new(const struct layer_reader *in); /* in is borrowed */
+/* in is borrowed; with a pool it is read there, one buffer ahead. pool may be NULL. */
+struct tar_reader *tar_reader_new(const struct layer_reader *in, struct pool *pool);
 void tar_reader_free(struct tar_reader *t);
 DEFINE_CLEANUP(struct tar_reader *, tar_reader_free);
 #define cleanup_tar_reader __attribute__((cleanup(tar_reader_free_p_)))

@@ -489,7 +489,7 @@ int layer_unpack(const struct layer_reader *tar, const struct tree *below,
                  const struct layer_unpack_opts *opts, struct layer_result *ret,
                  struct cairn_err *err)
 {
-	struct tar_reader *t = tar_reader_new(tar);
+	struct tar_reader *t = tar_reader_new(tar, opts->pool);
 	struct layer_result result = { 0 };
 	struct unpack u;
 	int r;

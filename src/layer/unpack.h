@@ -40,6 +40,9 @@ struct layer_unpack_opts {
 	int out_dirfd;                /* empty directory to fill; -1: make the index only */
 	uint32_t max_id;              /* largest uid and gid that exist here; 0: no limit */
 	enum layer_xattr_ns xattr_ns; /* for opaque marks in out_dirfd */
+	/* Read (that is, decompress) and hash the tar here, ahead of the rest: tar->read() then
+	 * runs in the pool's threads, one call at a time. NULL: in the calling thread. */
+	struct pool *pool;
 	/* Open a file of a lower layer, for a hard link to it.  Needed only with out_dirfd;
 	 * NULL makes such a link an error. *ret_fd is closed by the unpacker. */
 	int (*open_lower)(void *ctx, const struct tree_node *node, int *ret_fd,

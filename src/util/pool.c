@@ -231,6 +231,11 @@ static void map_work(struct map_job *m)
 	pthread_mutex_unlock(&m->lock);
 }
 
+static void map_drop(void *ctx)
+{
+	map_unref(ctx);
+}
+
 static int map_run(void *ctx, struct cairn_err *err)
 {
 	(void)err;
@@ -251,7 +256,7 @@ int pool_map(struct pool *p, size_t n, int (*fn)(void *ctx, size_t i, struct cai
 		CAIRN_BUG("cannot create a lock");
 	for (size_t i = 1; i < helpers; i++) {
 		m->refs++;
-		pool_add(p, (struct pool_task){ .run = map_run, .ctx = m });
+		pool_add(p, (struct pool_task){ .run = map_run, .drop = map_drop, .ctx = m });
 	}
 	map_work(m);
 	pthread_mutex_lock(&m->lock);
@@ -278,8 +283,8 @@ void pool_free(struct pool *p)
 	for (unsigned i = 0; i < p->n_started; i++)
 		(void)pthread_join(p->threads[i], NULL);
 	while ((j = queue_take(&p->waiting))) {
-		if (j->task.run == map_run) /* it holds a reference; its map has ended */
-			map_unref(j->task.ctx);
+		if (j->task.drop)
+			j->task.drop(j->task.ctx);
 		free(j);
 	}
 	while ((j = queue_take(&p->finished)))

@@ -21,6 +21,8 @@ struct pool_task {
 	/* In the main thread, from pool_collect() or pool_wait(); result is run's; may be NULL. */
 	void (*done)(void *ctx, int result, const struct cairn_err *err);
 	void *ctx;
+	/* Instead of run, when the pool is freed before it came to that; may be NULL. */
+	void (*drop)(void *ctx);
 };
 
 /* n_threads >= 1; threads are started when the first task comes. */

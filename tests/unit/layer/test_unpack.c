@@ -4,6 +4,7 @@
 #include <sys/xattr.h>
 
 #include "layer/outdir.h"
+#include "util/pool.h"
 
 #define MEMBERS 6
 
@@ -503,4 +504,62 @@ void test_unpack__outdir_follows_no_link(void **state)
 	assert_fails(outdir_mkdir(&o, S("link"), &err), CAIRN_E_SYSTEM);
 	outdir_done(&o);
 	close(root);
+}
+
+static int wait_for_byte(void *ctx, struct cairn_err *err)
+{
+	char c;
+
+	(void)err;
+	return read(*(int *)ctx, &c, 1) == 1 ? 0 : -1;
+}
+
+/* Reading ahead changes nothing, neither with threads nor when they are all busy. */
+void test_unpack__with_a_pool(void **state)
+{
+	struct tree *below = tree_new();
+	struct cairn_err err;
+	struct strbuf tar;
+	struct digest first;
+	char *big = xcalloc(1, 1000000);
+	int pipefd[2];
+
+	(void)state;
+	assert_int_equal(pipe2(pipefd, O_CLOEXEC), 0);
+	strbuf_init(&tar, 64u << 20);
+	for (int i = 0; i < 5; i++) {
+		char name[8];
+
+		(void)snprintf(name, sizeof(name), "f%d", i);
+		big[i] = 1;
+		t_header(&tar, &(struct t_header){ .type = '0', .name = name },
+		         str_n(big, 1000000));
+	}
+	t_end(&tar);
+	first = digest_of(tar.ptr, tar.len);
+	for (unsigned threads = 1; threads <= 4; threads++)
+		for (int busy = 0; busy < 2; busy++) {
+			struct pool *pool = pool_new(threads);
+			struct layer_unpack_opts opts = { .out_dirfd = -1, .pool = pool };
+			struct layer_result r = { 0 };
+
+			for (unsigned i = 0; busy && i < threads; i++)
+				pool_add(pool, (struct pool_task){ .run = wait_for_byte,
+				                                   .ctx = &pipefd[0] });
+			assert_ok(t_unpack(strbuf_view(&tar), below, &opts, &r, &err));
+			assert_true(digest_eq(&r.diff_id, &first));
+			assert_int_equal(r.index->n_entries, 5);
+			layer_result_done(&r);
+			/* a reader that is given up in the middle */
+			assert_fails(t_unpack(str_n(tar.ptr, tar.len / 2), below, &opts, &r, &err),
+			             CAIRN_E_DIGEST);
+			if (busy)
+				assert_int_equal(write(pipefd[1], "1234", threads), threads);
+			pool_free(pool);
+		}
+	close(pipefd[0]);
+	close(pipefd[1]);
+	strbuf_done(&tar);
+	tree_unref(below);
+	free(big);
 }
