@@ -346,3 +346,14 @@ script' ]
 	[ "$("$CAIRN" run linked cat /v /opt/f)" = "two
 f" ]
 }
+
+@test "a chain with the same layer twice is mounted" {
+	build_ok -t twice <<-'EOF'
+	FROM base
+	RUN true
+	RUN echo 1 >/f
+	RUN true
+	RUN cat /f
+	EOF
+	[ "$("$CAIRN" run twice cat /f)" = 1 ]
+}
