@@ -151,6 +151,7 @@ void test_unpack__good(void **state)
 			(void)snprintf(dir, sizeof(dir), "out%zu", i);
 			opts.out_dirfd = t_open_dir(dir);
 			opts.open_lower = open_lower;
+			opts.xattr_ns = LAYER_XATTR_USER; /* also in a user namespace */
 			if (t_unpack(strbuf_view(&tar), below, &opts, &disk, &err) < 0)
 				fail_msg("%s: %s", cases[i].what, err.msg);
 			d1 = layer_index_content_digest(index_only.index);

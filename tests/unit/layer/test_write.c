@@ -1,5 +1,6 @@
 #include "layer_help.h"
 
+#include <sys/mount.h>
 #include <sys/xattr.h>
 
 #include "util/pool.h"
@@ -406,4 +407,76 @@ void test_write__capabilities_become_version_2(void **state)
 	assert_true(str_eq(caps, S("\1\0\0\2\0\4\0\0\0\0\0\0\0\0\0\0\0\0\0\0")));
 	layer_result_done(&r);
 	tree_unref(below);
+}
+
+static int full_sink(void *ctx, const void *p, size_t n, struct cairn_err *err)
+{
+	size_t *left = ctx;
+
+	(void)p;
+	if (n > *left) {
+		errno = ENOSPC;
+		return cairn_fail_sys(err, "write 'blob'");
+	}
+	*left -= n;
+	return 0;
+}
+
+/* A sink that fails at any point ends the work with its error. */
+void test_write__sink_fails(void **state)
+{
+	struct tree *below = tree_new();
+
+	(void)state;
+	for (size_t room = 0; room < 9u << 20; room += 1500000) {
+		char *big = xcalloc(1, (9u << 20) + 1);
+		struct pool *pool = pool_new(2);
+		size_t left = room;
+		struct layer_sink sink = { full_sink, &left };
+		struct layer_write_opts opts = { .out_dirfd = -1, .tar = &sink, .pool = pool };
+		struct layer_plan *plan;
+		struct layer_result r;
+		struct cairn_err err;
+
+		memset(big, 'x', 9u << 20);
+		plan = full_plan(big);
+		assert_fails(layer_write(plan, below, &opts, &r, &err), CAIRN_E_SYSTEM);
+		assert_int_equal(err.sys, ENOSPC);
+		layer_plan_free(plan);
+		pool_free(pool);
+		free(big);
+	}
+	tree_unref(below);
+}
+
+void test_write__disk_full(void **state)
+{
+	struct layer_write_opts opts = LAYER_WRITE_OPTS_INIT;
+	struct layer_plan *plan;
+	struct layer_result r;
+	struct tree *below;
+	struct cairn_err err;
+	char dir[100], *big;
+
+	(void)state;
+	close(t_open_dir("small"));
+	(void)snprintf(dir, sizeof(dir), "%s/small", harness_dir());
+	if (mount("tmpfs", dir, "tmpfs", 0, "size=1m") < 0) {
+		print_message("skipped: no tmpfs here: %s\n", strerror(errno));
+		skip();
+	}
+	below = tree_new();
+	plan = layer_plan_new();
+	big = xcalloc(1, (3u << 20) + 1);
+	memset(big, 'x', 3u << 20);
+	t_file(plan, "usr/big", big);
+	opts.out_dirfd = t_open_dir("small");
+	assert_fails(layer_write(plan, below, &opts, &r, &err), CAIRN_E_SYSTEM);
+	assert_int_equal(err.sys, ENOSPC);
+	assert_string_equal(err.msg, "write 'usr/big': No space left on device");
+	close(opts.out_dirfd);
+	assert_int_equal(umount(dir), 0);
+	layer_plan_free(plan);
+	tree_unref(below);
+	free(big);
 }
