@@ -14,25 +14,6 @@ static const char *refuses_userns(const struct machine *m)
 	return m->overlay ? NULL : m->rows[PROBE_OVERLAY].found;
 }
 
-/* Write the directories top first and return how many. overlayfs refuses the same one
- * twice (ELOOP), and a chain has it when two steps made the same layer, two empty ones
- * for example. Everything in the lower one is hidden by the upper one, so it can go.
- */
-static size_t stack(const char *const *bottom_first, size_t n, const char **ret)
-{
-	size_t len = 0;
-
-	for (size_t i = n; i-- > 0;) {
-		size_t seen = 0;
-
-		while (seen < len && strcmp(ret[seen], bottom_first[i]) != 0)
-			seen++;
-		if (seen == len)
-			ret[len++] = bottom_first[i];
-	}
-	return len;
-}
-
 static int prepare(struct rootfs *r, const struct rootfs_request *req, struct sandbox_spec *spec,
                    struct rootfs_step *step, struct cairn_err *err)
 {
@@ -49,7 +30,9 @@ static int prepare(struct rootfs *r, const struct rootfs_request *req, struct sa
 		op.flags |= SANDBOX_VOLATILE;
 	if (r->machine->overlay_userxattr)
 		op.flags |= SANDBOX_USERXATTR;
-	op.overlay.n_lowers = stack(req->lowers, req->n_lowers, lowers);
+	for (size_t i = 0; i < req->n_lowers; i++)
+		lowers[i] = req->lowers[req->n_lowers - 1 - i]; /* top first */
+	op.overlay.n_lowers = req->n_lowers;
 	if (mkdir(work, 0700) < 0 || mkdir(stubs, 0755) < 0)
 		return cairn_fail_sys(err, "work directory '%s'", req->work);
 	TRY(rootfs_like(req->n_lowers > 0 ? lowers[0] : NULL, req->upper, err));

@@ -169,7 +169,8 @@ void sandbox_spec_init(struct sandbox_spec *s);
 void sandbox_spec_done(struct sandbox_spec *s);
 #define cleanup_sandbox_spec __attribute__((cleanup(sandbox_spec_done)))
 
-/* Add an operation. Strings and bytes are copied. Mounts are carried out in the order of
+/* Add an operation. Strings and bytes are copied; a lower directory that an overlay names twice is
+ * taken once, at its upper place. Mounts are carried out in the order of
  * the depth of dest (shallow first), equal depths in the order of adding, whatever
  * the order of the calls: a mount never hides one below it by accident. */
 void sandbox_add(struct sandbox_spec *s, const struct sandbox_op *op);

@@ -52,6 +52,17 @@ void sandbox_spec_done(struct sandbox_spec *s)
 	*s = (struct sandbox_spec){ 0 };
 }
 
+static bool has_lower(const struct sandbox_overlay *o, const char *dir)
+{
+	for (size_t i = 0; i < o->n_lowers; i++)
+		if (strcmp(o->lowers[i], dir) == 0)
+			return true;
+	return false;
+}
+
+/* overlayfs refuses one directory twice (ELOOP), and a chain has it when two steps made the
+ * same layer, two empty ones for example. Everything in the lower one is hidden by the upper
+ * one, so it can go. */
 void sandbox_add(struct sandbox_spec *s, const struct sandbox_op *op)
 {
 	struct sandbox_op copy = *op;
@@ -63,9 +74,12 @@ void sandbox_add(struct sandbox_spec *s, const struct sandbox_op *op)
 	if (op->overlay.n_lowers > 0) {
 		const char **lowers = arena_array(s->arena, const char *, op->overlay.n_lowers);
 
-		for (size_t i = 0; i < op->overlay.n_lowers; i++)
-			lowers[i] = arena_cstr(s->arena, str_of(op->overlay.lowers[i]));
 		copy.overlay.lowers = lowers;
+		copy.overlay.n_lowers = 0;
+		for (size_t i = 0; i < op->overlay.n_lowers; i++)
+			if (!has_lower(&copy.overlay, op->overlay.lowers[i]))
+				lowers[copy.overlay.n_lowers++] =
+					arena_cstr(s->arena, str_of(op->overlay.lowers[i]));
 	}
 	if (op->overlay.upper)
 		copy.overlay.upper = arena_cstr(s->arena, str_of(op->overlay.upper));

@@ -357,3 +357,17 @@ f" ]
 	EOF
 	[ "$("$CAIRN" run twice cat /f)" = 1 ]
 }
+
+@test "two equal layers in one chain: RUN, a mount of the stage and run" {
+	build_ok -t twice <<-'EOF'
+	FROM base AS a
+	RUN true
+	RUN : also nothing
+	FROM base
+	RUN --mount=from=a,target=/a ls /a/etc/passwd
+	RUN true
+	RUN : again nothing
+	EOF
+	run "$CAIRN" run twice echo fine
+	[ "$output" = fine ]
+}
