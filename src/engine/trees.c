@@ -1,17 +1,8 @@
 /* Chains of layers as merged trees and as directories. */
 #include "step.h"
 
+#include "unpacked.h"
 #include "util/fs.h"
-
-static int load_index(struct engine_build *b, const struct digest *diff_id,
-                      struct layer_index **ret, struct cairn_err *err)
-{
-	cleanup_strbuf struct strbuf bytes;
-
-	strbuf_init(&bytes, LAYER_INDEX_MAX);
-	TRY(store_layer_index_read(b->opts->store, diff_id, &bytes, err));
-	return layer_index_decode(strbuf_view(&bytes), ret, err);
-}
 
 /* The first n diff IDs of a chain, as a map key. */
 static str prefix(struct arena *a, const struct chain *c, size_t n)
@@ -40,7 +31,7 @@ int trees_get(struct engine_build *b, const struct chain *c, const struct tree *
 	for (; have < c->n; have++) {
 		struct layer_index *ix = NULL;
 
-		TRY(load_index(b, &c->layers[have].diff_id, &ix, err));
+		TRY(unpacked_index(b->opts->store, &c->layers[have].diff_id, &ix, err));
 		t = tree_push(t, ix);
 		layer_index_unref(ix);
 		map_put(&b->trees, str_n(all.ptr, (have + 1) * DIGEST_LEN), t);
@@ -52,34 +43,11 @@ int trees_get(struct engine_build *b, const struct chain *c, const struct tree *
 int trees_dirs(struct engine_build *b, const struct chain *c, struct arena *a, char ***ret,
                struct cairn_err *err)
 {
-	struct digest *keys = arena_array(a, struct digest, 2 * c->n);
-	struct digest *ids = arena_array(a, struct digest, c->n);
-	char **paths = arena_array(a, char *, 2 * c->n);
-	char **dirs = arena_array(a, char *, c->n + 1);
-	int r = 0;
+	struct digest *ids = arena_array(a, struct digest, c->n + 1);
 
 	for (size_t i = 0; i < c->n; i++)
 		ids[i] = c->layers[i].diff_id;
-	for (size_t i = 0; i < c->n; i++) {
-		keys[2 * i] = store_layer_chain_key(ids, i + 1);
-		keys[2 * i + 1] = c->layers[i].diff_id;
-	}
-	TRY(store_layer_dirs_find(b->opts->store, keys, 2 * c->n, paths, err));
-	for (size_t i = 0; i < c->n; i++) {
-		const char *p = paths[2 * i] ? paths[2 * i] : paths[2 * i + 1];
-
-		if (p)
-			dirs[i] = arena_cstr(a, str_of(p));
-		else if (r == 0)
-			r = cairn_fail(err, CAIRN_E_NOT_FOUND,
-			               "layer %s is not unpacked in the store",
-			               digest_text(&c->layers[i].diff_id).s);
-		free(paths[2 * i]);
-		free(paths[2 * i + 1]);
-	}
-	if (r == 0)
-		*ret = dirs;
-	return r;
+	return unpacked_dirs(b->opts->store, b->opts->pool, ids, c->n, a, ret, err);
 }
 
 /* A file that is too large to travel in the index, or a link: read it from its layer. */

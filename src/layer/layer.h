@@ -7,6 +7,7 @@
  *	tree.h      what a chain of layers looks like
  *	plan.h      what a layer shall hold
  *	write.h     plan -> layer; index -> tar
+ *	tar.h       headers of a tar
  *	scan.h      a step's changes -> plan
  *	unpack.h    foreign tar -> layer
  *	compress.h  blobs
@@ -23,6 +24,7 @@
 #include "plan.h"
 #include "scan.h"
 #include "stream.h"
+#include "tar.h"
 #include "tree.h"
 #include "unpack.h"
 #include "write.h"

@@ -1,4 +1,4 @@
-/* layer/tar.h - private: the tar that cairn writes, and constants for reading.
+/* layer/tar.h - the tar that cairn writes, and constants for reading.
  *
  * POSIX.1-2001 (ustar with PAX headers where needed), chosen so that an entry has
  * exactly one form:
