@@ -6,6 +6,7 @@
 #include <sys/sysinfo.h>
 
 #include "background_sync.h"
+#include "build_output.h"
 #include "build_values.h"
 #include "ctx.h"
 #include "engine/engine.h"
@@ -32,6 +33,9 @@ struct run {
 	struct engine_opts eopts;
 	struct engine_observer observer;
 	struct engine_context context;
+	struct outputs_opts oopts;
+	struct outputs *outputs;
+	int64_t started; /* clock_monotonic() */
 	int cancel_fd;
 };
 
@@ -106,6 +110,16 @@ static int parse(struct run *r, struct cairn_err *err)
 
 /* --- options ---------------------------------------------------------------- */
 
+/* The environment's SOURCE_DATE_EPOCH is an argument of every build, as with docker. */
+static void set_epoch_arg(struct run *r)
+{
+	static const char name[] = "SOURCE_DATE_EPOCH";
+	const char *epoch = ctx_env(r->ctx->envp, name);
+
+	if (epoch && !map_has(&r->build_args, str_of(name)))
+		map_put(&r->build_args, str_of(name), arena_cstr(r->a, str_of(epoch)));
+}
+
 static int set_pairs(struct run *r, struct cairn_err *err)
 {
 	const struct cli_build_opts *o = r->o;
@@ -119,6 +133,7 @@ static int set_pairs(struct run *r, struct cairn_err *err)
 			map_put(&r->build_args, str_of(pair.key),
 			        arena_cstr(r->a, str_of(pair.value)));
 	}
+	set_epoch_arg(r);
 	for (size_t i = 0; i < o->contexts.len; i++) {
 		struct engine_context *c = arena_new_of(r->a, struct engine_context);
 
@@ -358,11 +373,30 @@ static void show_warnings(struct run *r)
 		                                         .text = r->graph->warnings.ptr[i] });
 }
 
+static int open_outputs(struct run *r, struct cairn_err *err)
+{
+	struct outputs_opts *o = &r->oopts;
+
+	TRY(build_outputs(r->o, &r->build_args, r->a, o, err));
+	o->store = r->store;
+	o->pool = r->pool;
+	o->observer = &r->observer;
+	o->cancel_fd = r->cancel_fd;
+	o->tick = tick;
+	o->tick_ctx = r->progress;
+	TRY(outputs_new(o, &r->outputs, err));
+	r->eopts.chain_done = outputs_chain;
+	r->eopts.chain_ctx = r->outputs;
+	r->eopts.unregistered = o->has_epoch;
+	return 0;
+}
+
 /* Lower the Dockerfile and find out what must run. */
 static int plan(struct run *r, struct cairn_err *err)
 {
 	TRY(parse(r, err));
 	TRY(set_pairs(r, err));
+	TRY(open_outputs(r, err));
 	TRY(set_graph_opts(r, err));
 	TRY(graph_lower(r->df, r->path, &r->gopts, &r->graph, err));
 	show_warnings(r);
@@ -370,24 +404,39 @@ static int plan(struct run *r, struct cairn_err *err)
 	return engine_plan(&r->eopts, &r->build, err);
 }
 
-static int finish(struct run *r, const struct engine_image *im, struct cairn_err *err)
+static int write_metadata(struct run *r, const struct engine_image *im,
+                          const struct outputs_result *made, const char *const *names,
+                          struct cairn_err *err)
+{
+	cleanup_strbuf struct strbuf text;
+
+	strbuf_init(&text, 1u << 20);
+	build_metadata(im, made, names, clock_monotonic() - r->started, &text);
+	return write_file(r->o->metadata_file, strbuf_view(&text), err);
+}
+
+static int finish(struct run *r, struct engine_image *im, struct cairn_err *err)
 {
 	const char **names = arena_array(r->a, const char *, r->o->tags.len + 1);
 	struct progress_result result = { .ok = true };
+	struct outputs_result made = { 0 };
 
+	TRY(outputs_finish(r->outputs, im, &made, err));
 	TRY(tag_image(r, im, names, err));
 	result.image_id = arena_cstr(r->a, str_of(digest_text(&im->config_digest).s));
 	result.names = names;
 	TRY(write_file(r->o->iidfile, str_of(result.image_id), err));
+	TRY(write_metadata(r, im, &made, names, err));
 	result.time_ns = clock_monotonic();
 	progress_end(r->progress, &result);
-	if (r->o->progress == PROGRESS_QUIET)
+	if (r->o->progress == PROGRESS_QUIET && !build_outputs_stdout(&r->oopts))
 		(void)fprintf(r->ctx->out, "%s\n", result.image_id);
 	return 0;
 }
 
 static void run_done(struct run *r)
 {
+	outputs_free(r->outputs);
 	engine_free(r->build);
 	graph_free(r->graph);
 	dockerfile_free(r->df);
@@ -413,6 +462,7 @@ static int start(struct run *r, struct cairn_err *err)
 		                       .start_wall_ns = clock_now() };
 
 	r->a = arena_new();
+	r->started = popts.start_ns;
 	r->cancel_fd = -1;
 	r->progress = progress_new(&popts);
 	r->observer = progress_observer(r->progress);
@@ -454,7 +504,8 @@ int build_run(const struct cli_build_opts *o, struct cairn_ctx *ctx, int *ret_st
 	got = start(&r, err);
 	if (got == 0)
 		got = plan(&r, err);
-	if (got == 0 && engine_work(r.build) && userns_needed()) {
+	if (got == 0 && userns_needed() &&
+	    (engine_work(r.build) || r.oopts.n || r.oopts.has_epoch)) {
 		run_done(&r);
 		return enter_userns(ctx, ret_status, err);
 	}
@@ -462,7 +513,7 @@ int build_run(const struct cli_build_opts *o, struct cairn_ctx *ctx, int *ret_st
 		got = engine_run(r.build, &im, err);
 	if (got == 0)
 		got = finish(&r, &im, err);
-	else
+	if (got < 0)
 		progress_end(r.progress, &(struct progress_result){ .time_ns = clock_monotonic() });
 	if (r.build && engine_ran(r.build))
 		background_sync_start(ctx->home);

@@ -6,7 +6,6 @@
 #include "util/fs.h"
 
 #define ARCHIVE_BYTES_MAX (1ull << 40) /* uncompressed */
-#define TAR_BLOCK         512
 
 /* The part of libarchive that is used, found at run time. */
 struct libarchive {

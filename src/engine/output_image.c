@@ -180,9 +180,10 @@ static int copy_blob(struct out_job *j, const struct out_blob *b, const struct l
 	cleanup_fd int fd = -1;
 	struct sha256 h;
 	struct digest got;
+	uint64_t size = 0;
 	size_t n = 0;
 
-	TRY(store_blob_open(s, &b->digest, &fd, NULL, err));
+	TRY(store_blob_open(s, &b->digest, &fd, &size, err));
 	sha256_init(&h);
 	do {
 		TRY(fs_read_full(fd, buf, COPY_BYTES, &n, "a blob of the store", err));

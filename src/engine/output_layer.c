@@ -39,10 +39,10 @@ static int tar_of_blob(const struct out_layer *l, const struct digest *blob,
 	struct layer_fd file = { .name = "a layer's blob" };
 	struct layer_reader in, raw;
 	struct sha256 h;
-	uint64_t size = 0;
+	uint64_t size = 0, blob_size = 0;
 	size_t n = 0;
 
-	TRY(store_blob_open(l->o->opts->store, blob, &fd, NULL, err));
+	TRY(store_blob_open(l->o->opts->store, blob, &fd, &blob_size, err));
 	file.fd = fd;
 	raw = layer_fd_reader(&file);
 	d = decompress_new(&raw, LAYER_SIZE_MAX);
@@ -82,6 +82,7 @@ static int make_tar(const struct out_layer *l, const struct store_layer *sl,
 	struct store *s = l->o->opts->store;
 	struct layer_tar_opts opts = LAYER_TAR_OPTS_INIT;
 	struct store_layer_blob blob = { 0 };
+	cleanup_free char *variant = NULL;
 	cleanup_fd int dir = -1;
 	char *path = NULL;
 	bool found = false;
@@ -89,8 +90,8 @@ static int make_tar(const struct out_layer *l, const struct store_layer *sl,
 	if (!sl->foreign || clamps(l))
 		TRY(unpacked_dir_find(s, l->ids, l->n, a, &path, err));
 	if (!path && !clamps(l)) {
-		TRY(store_layer_blob_find(s, own_id(l), S(""), &blob, &found, NULL, err));
-		if (found)
+		TRY(store_layer_blob_any(s, own_id(l), &blob, &variant, err));
+		if (variant)
 			TRY(store_blob_find(s, &blob.digest, &found, NULL, err));
 		if (found)
 			return tar_of_blob(l, &blob.digest, sink, ret_id, ret_size, err);
@@ -106,10 +107,11 @@ static int make_tar(const struct out_layer *l, const struct store_layer *sl,
 		return fail_gone(l, sl->foreign, err);
 	TRY(unpacked_index(s, own_id(l), ret_index, err));
 	TRY(fs_open_dir(AT_FDCWD, path, &dir, err));
+	opts.sink = sink;
 	opts.pool = l->o->opts->pool;
 	if (clamps(l))
 		opts.clamp_mtime = l->o->opts->epoch;
-	return layer_tar(*ret_index, dir, &opts, sink, ret_id, ret_size, err);
+	return layer_tar(*ret_index, dir, &opts, ret_id, ret_size, err);
 }
 
 static int fail_damaged(const struct out_layer *l, const struct store_layer *sl,
@@ -191,22 +193,24 @@ static int make_blob(struct out_layer *l, const struct store_layer *sl, bool kno
 static int find_blob(const struct out_layer *l, bool foreign, const struct out_variant *v,
                      struct out_blob *ret, bool *ret_found, struct cairn_err *err)
 {
-	cleanup_free char *variant = NULL;
+	cleanup_free char *any = NULL;
 	struct store_layer_blob blob = { 0 };
 	struct store *s = l->o->opts->store;
-	const struct media_type *type;
+	enum layer_compression compression = v->compression;
 
-	TRY(store_layer_blob_find(s, &l->diff_id, foreign ? S("") : str_of(v->name), &blob,
-	                          ret_found, &variant, err));
+	if (foreign) {
+		TRY(store_layer_blob_any(s, &l->diff_id, &blob, &any, err));
+		*ret_found = any != NULL;
+		compression = media_type_find(str_of(any))->compression;
+	} else {
+		TRY(store_layer_blob_find(s, &l->diff_id, str_of(v->name), &blob, ret_found, err));
+	}
 	if (*ret_found)
 		TRY(store_blob_find(s, &blob.digest, ret_found, &blob.size, err));
-	if (!*ret_found)
-		return 0;
-	type = media_type_find(str_of(variant));
 	*ret = (struct out_blob){ .digest = blob.digest,
 		                  .size = blob.size,
-		                  .media_type = media_type_layer(type->compression, false),
-		                  .stored = true };
+		                  .media_type = media_type_layer(compression, false),
+		                  .stored = *ret_found };
 	return 0;
 }
 

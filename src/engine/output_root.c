@@ -3,7 +3,6 @@
 
 #include "output_priv.h"
 #include "unpacked.h"
-#include "userns.h"
 #include "util/fs.h"
 
 /* A merged tree on its way into a plan. */
@@ -14,7 +13,6 @@ struct merged {
 	struct map groups; /* layer and path of a hard-link group's file -> its number */
 	uintptr_t n_groups;
 	bool folder;
-	size_t n_devices; /* left out */
 };
 
 static str group_key(struct merged *m, unsigned layer, str path)
@@ -77,11 +75,6 @@ static int add_node(void *ctx, const struct tree_node *node, struct cairn_err *e
 
 	if (m->folder && e.path.len == 0)
 		return 0; /* the folder is the caller's */
-	if (m->folder && (e.type == LAYER_CHAR || e.type == LAYER_BLOCK) &&
-	    userns_inside(NULL, NULL)) {
-		m->n_devices++;
-		return 0;
-	}
 	adjust(m, &e);
 	e.opaque = false;
 	if (e.type == LAYER_FILE || e.type == LAYER_HARDLINK) {
@@ -170,7 +163,14 @@ static int write_plan(struct merged *m, int out_dirfd, const struct layer_sink *
 	opts.out_dirfd = out_dirfd;
 	opts.tar = &metered;
 	opts.pool = m->j->o->opts->pool;
-	return layer_write(m->plan, nothing, &opts, &made, err);
+	TRY(layer_write(m->plan, nothing, &opts, &made, err));
+	if (made.absent_len)
+		m->j->warning =
+			arena_printf(m->j->arena,
+		                     "/%s and other device nodes are left out: this user may not "
+		                     "make them",
+		                     made.absent);
+	return 0;
 }
 
 static int write_tar(struct merged *m, struct cairn_err *err)
@@ -218,10 +218,6 @@ static int write_tree(struct merged *m, const struct tree *t, struct cairn_err *
 {
 	TRY(tree_walk(t, NULL, find_group, m, err));
 	TRY(tree_walk(t, NULL, add_node, m, err));
-	if (m->n_devices)
-		m->j->warning = arena_printf(
-			m->j->arena, "%zu device nodes are left out: only root may make them",
-			m->n_devices);
 	return m->folder ? write_folder(m, err) : write_tar(m, err);
 }
 
