@@ -161,8 +161,6 @@ static int add_tree(struct step *s, const struct graph_mount *m, unsigned *ret,
 		TRY(fs_mkdir_p(AT_FDCWD, o.upper, 0755, err));
 		TRY(fs_mkdir_p(AT_FDCWD, o.work, 0755, err));
 		flags |= SANDBOX_VOLATILE;
-	} else {
-		flags |= SANDBOX_READ_ONLY;
 	}
 	*ret = sandbox_add_tree(&s->run->spec, &o, flags);
 	return 0;
