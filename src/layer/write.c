@@ -78,7 +78,7 @@ static int tar_emit(struct tar_out *t, const void *p, size_t n, struct cairn_err
 	t->size += n;
 	if (!t->sink || n == 0)
 		return 0;
-	if (t->small.len + n > TAR_BUFFER)
+	if (t->small.len + n > TAR_BUFFER || n > TAR_BUFFER / 2)
 		TRY(tar_flush(t, err));
 	if (n > TAR_BUFFER / 2)
 		return t->sink->write(t->sink->ctx, p, n, err);

@@ -231,6 +231,14 @@ static struct layer_plan *full_plan(const char *big)
 	layer_plan_add(p, &fifo, NULL, 0);
 	t_file(p, "etc/passwd", "root:x:0:0");
 	t_file(p, "etc/group", "");
+	for (size_t n = 1; n < 200000; n = n * 3 / 2 + 1) { /* around the writer's buffers */
+		char path[32], *text = xcalloc(1, n + 1);
+
+		(void)snprintf(path, sizeof(path), "sizes/%zu", n);
+		memset(text, (int)('a' + n % 26), n);
+		t_file(p, path, text);
+		free(text);
+	}
 	for (int i = 0; i < 300; i++) {
 		char path[300];
 
@@ -242,6 +250,23 @@ static struct layer_plan *full_plan(const char *big)
 		p->items.ptr[i].entry.gid = getgid();
 	}
 	return p;
+}
+
+static void unpack_again(str tar, const struct layer_index *want)
+{
+	struct t_memory m = { tar, 0 };
+	struct layer_reader in = { t_memory_read, &m };
+	struct layer_unpack_opts opts = LAYER_UNPACK_OPTS_INIT;
+	struct tree *empty = tree_new();
+	struct layer_result r = { 0 };
+	struct cairn_err err;
+	struct digest d1, d2 = layer_index_content_digest(want);
+
+	assert_ok(layer_unpack(&in, empty, &opts, &r, &err));
+	d1 = layer_index_content_digest(r.index);
+	assert_true(digest_eq(&d1, &d2));
+	layer_result_done(&r);
+	tree_unref(empty);
 }
 
 void test_write__directory_and_tar_round_trip(void **state)
@@ -299,6 +324,8 @@ void test_write__directory_and_tar_round_trip(void **state)
 		assert_str(r.index->inlined[LAYER_INLINE_PASSWD], "root:x:0:0");
 		assert_non_null(r.index->inlined[LAYER_INLINE_GROUP].ptr);
 
+		/* an independent reader sees the same layer */
+		unpack_again(strbuf_view(&tar), r.index);
 		/* tar_offset leads to the content */
 		for (size_t i = 0; i < r.index->n_entries; i++) {
 			const struct layer_entry *it = &r.index->entries[i];
