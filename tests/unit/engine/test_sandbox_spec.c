@@ -125,11 +125,11 @@ static void uid_no_change(struct sandbox_spec *s)
 }
 static void too_many_layers(struct sandbox_spec *s)
 {
-	static const char *lowers[SANDBOX_LOWERS_MAX];
+	const char *lowers[SANDBOX_LOWERS_MAX];
 	struct sandbox_overlay o = { .lowers = lowers, .n_lowers = SANDBOX_LOWERS_MAX };
 
 	for (size_t i = 0; i < SANDBOX_LOWERS_MAX; i++)
-		lowers[i] = "/l";
+		lowers[i] = arena_printf(s->arena, "/l%zu", i);
 	(void)sandbox_add_tree(s, &o, 0);
 }
 static void upper_without_work(struct sandbox_spec *s)
@@ -138,6 +138,20 @@ static void upper_without_work(struct sandbox_spec *s)
 	struct sandbox_overlay o = { .lowers = lowers, .n_lowers = 1, .upper = "/u" };
 
 	(void)sandbox_add_tree(s, &o, 0);
+}
+
+void test_spec__repeated_layer_is_taken_once_at_its_upper_place(void **state)
+{
+	static const char *const lowers[] = { "/c", "/a", "/b", "/a", "/c" };
+	struct sandbox_overlay o = { .lowers = lowers, .n_lowers = 5 };
+	cleanup_sandbox_spec struct sandbox_spec s;
+
+	(void)state;
+	sandbox_spec_init(&s);
+	(void)sandbox_add_tree(&s, &o, 0);
+	assert_int_equal(s.ops.ptr[0].overlay.n_lowers, 3);
+	assert_string_equal(s.ops.ptr[0].overlay.lowers[0], "/c");
+	assert_string_equal(s.ops.ptr[0].overlay.lowers[2], "/b");
 }
 
 void test_spec__bad_ones_fail(void **state)
