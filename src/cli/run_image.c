@@ -16,7 +16,7 @@ struct running {
 	struct store *store;
 	struct image_hit hit;
 	struct image_config config;
-	const char **dirs; /* of the layers, bottom first */
+	char **dirs; /* of the layers, bottom first */
 	struct machine machine;
 	struct rootfs *rootfs;
 	struct sandbox_host *host;
@@ -25,61 +25,15 @@ struct running {
 	struct sandbox_spec spec;
 };
 
-/* Where the layers are unpacked: a directory of the layer itself, or one that is right only
- * on these lower layers. */
-static int find_dirs(struct running *r, struct cairn_err *err)
-{
-	const struct store_image *im = &r->hit.image;
-	struct digest *keys = arena_array(r->a, struct digest, 2 * im->n_layers + 1);
-	char **paths = arena_array(r->a, char *, 2 * im->n_layers + 1);
-	int result = 0;
-
-	for (size_t i = 0; i < im->n_layers; i++) {
-		keys[2 * i] = store_layer_chain_key(im->diff_ids, i + 1);
-		keys[2 * i + 1] = im->diff_ids[i];
-	}
-	TRY(store_layer_dirs_find(r->store, keys, 2 * im->n_layers, paths, err));
-	r->dirs = arena_array(r->a, const char *, im->n_layers + 1);
-	for (size_t i = 0; i < im->n_layers; i++) {
-		const char *p = paths[2 * i] ? paths[2 * i] : paths[2 * i + 1];
-
-		if (p)
-			r->dirs[i] = arena_cstr(r->a, str_of(p));
-		else if (result == 0)
-			result = cairn_fail(err, CAIRN_E_NOT_FOUND,
-			                    "layer %zu of %zu of the image is not unpacked in the "
-			                    "store; build it again with a RUN step",
-			                    i + 1, im->n_layers);
-		free(paths[2 * i]);
-		free(paths[2 * i + 1]);
-	}
-	return result;
-}
-
 /* The users of the image, from the indexes of its layers. */
 static int find_user(struct running *r, const char *spec, struct userdb_user *ret,
                      struct cairn_err *err)
 {
+	const struct store_image *im = &r->hit.image;
 	struct userdb db = { 0 };
-	struct tree *t = tree_new();
-	int result = 0;
+	struct tree *t = NULL;
+	int result = unpacked_tree(r->store, im->diff_ids, im->n_layers, &t, err);
 
-	for (size_t i = 0; i < r->hit.image.n_layers && result == 0; i++) {
-		cleanup_strbuf struct strbuf bytes;
-		struct layer_index *ix = NULL;
-		struct tree *next;
-
-		strbuf_init(&bytes, LAYER_INDEX_MAX);
-		result = store_layer_index_read(r->store, &r->hit.image.diff_ids[i], &bytes, err);
-		if (result == 0)
-			result = layer_index_decode(strbuf_view(&bytes), &ix, err);
-		if (result < 0)
-			break;
-		next = tree_push(t, ix);
-		tree_unref(t);
-		t = next;
-		layer_index_unref(ix);
-	}
 	if (result == 0)
 		result = tree_inlined(t, LAYER_INLINE_PASSWD, &db.passwd, err);
 	if (result == 0)
@@ -169,12 +123,13 @@ static int prepare(struct running *r, const struct cli_run_opts *o, struct cli_c
 
 	TRY(image_lookup(r->store, call->argv[0], &r->hit, err));
 	TRY(image_read_config(r->store, &r->hit.image.config, r->a, &r->config, NULL, err));
-	TRY(find_dirs(r, err));
+	TRY(unpacked_dirs(r->store, NULL, r->hit.image.diff_ids, r->hit.image.n_layers, r->a,
+	                  &r->dirs, err));
 	TRY(set_command(r, o, call, err));
 	TRY(open_drivers(r, err));
 	TRY(add_files(r, o, err));
 	TRY(store_layer_begin(r->store, &r->txn, err));
-	req = (struct rootfs_request){ .lowers = r->dirs,
+	req = (struct rootfs_request){ .lowers = (const char *const *)r->dirs,
 		                       .n_lowers = r->hit.image.n_layers,
 		                       .upper = store_layer_txn_fs(r->txn),
 		                       .work = store_layer_txn_work(r->txn),

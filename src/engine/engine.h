@@ -3,7 +3,8 @@
  *	event.h     what the engine tells while it works
  *	build.h     plan and run a build
  *	base.h      base images from the store or a registry
- *	output.h    images as archives, directories, tags
+ *	output.h    images as archives, directories
+ *	unpacked.h  layers as directories and indexes
  *	sandbox.h   one command in namespaces of its own
  *	rootfs.h    root file systems for steps
  *	probe.h     what this machine allows
@@ -20,6 +21,7 @@
 #include "probe.h"
 #include "rootfs.h"
 #include "sandbox.h"
+#include "unpacked.h"
 #include "userdb.h"
 #include "userns.h"
 

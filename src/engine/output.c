@@ -168,17 +168,19 @@ static void emit(struct outputs *o, const struct build_event *ev)
 /* Until nothing of ours is in the pool; step is the one that shows how it goes. */
 static void wait_idle(struct outputs *o, unsigned step)
 {
+	bool slow = false; /* worth telling */
+
 	while (o->busy) {
 		struct pollfd fds[2] = { { .fd = pool_fd(o->opts->pool), .events = POLLIN },
 			                 { .fd = o->opts->cancel_fd, .events = POLLIN } };
 
 		if (atomic_load(&o->stop))
 			fds[1].fd = -1;
-		(void)poll(fds, 2, TICK_MS);
+		slow = poll(fds, 2, TICK_MS) == 0 || slow;
 		if (fds[1].revents)
 			atomic_store(&o->stop, true);
 		pool_collect(o->opts->pool);
-		if (o->busy)
+		if (o->busy && slow && o->opts->n)
 			emit(o, &(struct build_event){ .kind = EVENT_PROGRESS,
 			                               .step = step,
 			                               .text = str_of(o->what),

@@ -59,6 +59,46 @@ int out_folder_check(const char *dest, struct cairn_err *err)
 	return 0;
 }
 
+/* A name in the folder of f's that nobody uses; owned. */
+static char *tmp_name(const struct out_file *f)
+{
+	cleanup_free char *dir = parent_of(f->path);
+	cleanup_free char *name = fs_random_name(".cairn-");
+
+	return xasprintf("%s/%s", dir, name);
+}
+
+/* Open a file without a name, which dies with the process; with a temporary name where the
+ * file system knows no such files. */
+static int open_new(struct out_file *f)
+{
+	cleanup_free char *dir = parent_of(f->path);
+
+	f->fd = open(dir, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
+	if (f->fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT))
+		return f->fd;
+	f->tmp = tmp_name(f);
+	f->fd = open(f->tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	if (f->fd < 0)
+		free(steal_ptr(&f->tmp));
+	return f->fd;
+}
+
+/* Give a file without a name a temporary one: a link cannot replace what is there. */
+static int name_it(struct out_file *f, struct cairn_err *err)
+{
+	char self[64];
+
+	if (f->tmp || !f->path)
+		return 0;
+	(void)snprintf(self, sizeof(self), "/proc/self/fd/%d", f->fd);
+	f->tmp = tmp_name(f);
+	if (linkat(AT_FDCWD, self, AT_FDCWD, f->tmp, AT_SYMLINK_FOLLOW) == 0)
+		return 0;
+	free(steal_ptr(&f->tmp));
+	return cairn_fail_sys(err, "write '%s'", f->dest);
+}
+
 int out_file_open(const char *dest, struct out_file *ret, struct cairn_err *err)
 {
 	struct out_file f = { .dest = dest, .fd = -1 };
@@ -78,18 +118,9 @@ int out_file_open(const char *dest, struct out_file *ret, struct cairn_err *err)
 	f.path = realpath(dest, NULL); /* a link keeps pointing to it */
 	if (!f.path)
 		f.path = xstrdup(dest);
-	f.tmp = fs_random_name(".cairn-");
-	{
-		cleanup_free char *dir = parent_of(f.path);
-		cleanup_free char *name = steal_ptr(&f.tmp);
-
-		f.tmp = xasprintf("%s/%s", dir, name);
-	}
-	f.fd = open(f.tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-	if (f.fd < 0) {
+	if (open_new(&f) < 0) {
 		cairn_fail_sys(err, "create '%s'", dest);
-		free(steal_ptr(&f.tmp));
-		free(f.path);
+		out_file_done(&f);
 		return err->code;
 	}
 	*ret = f;
@@ -112,6 +143,7 @@ int out_file_commit(struct out_file *f, struct cairn_err *err)
 {
 	if (f->fd == STDOUT_FILENO)
 		return 0;
+	TRY(name_it(f, err));
 	if (close(steal_fd(&f->fd)) < 0)
 		return cairn_fail_sys(err, "write '%s'", f->dest);
 	if (f->tmp && rename(f->tmp, f->path) < 0)

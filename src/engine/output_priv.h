@@ -86,7 +86,7 @@ struct out_file {
 	const char *dest; /* as given; "standard output" in messages for "-" */
 	int fd;
 	char *path; /* where it will be, links resolved; NULL: written in place */
-	char *tmp;  /* what it is called meanwhile */
+	char *tmp;  /* what it is called meanwhile; NULL: it has no name */
 };
 
 /* Can dest be written, as far as one can see now? */
