@@ -62,7 +62,10 @@ static int read_dockerfile(struct run *r, struct strbuf *text, struct cairn_err 
 		r->path = "Dockerfile";
 		return read_stdin(text, err);
 	}
-	r->path = r->o->file ? r->o->file : arena_printf(r->a, "%s/Dockerfile", r->o->context);
+	r->path = r->o->file ? r->o->file
+	          : strcmp(r->o->context, ".") == 0
+	                  ? "Dockerfile"
+	                  : arena_printf(r->a, "%s/Dockerfile", r->o->context);
 	if (fs_read_file(AT_FDCWD, r->path, text, err) == 0)
 		return 0;
 	lower = arena_printf(r->a, "%s/dockerfile", r->o->context);
@@ -354,7 +357,7 @@ static int tag_image(struct run *r, const struct engine_image *im, const char **
 		TRY(reference_parse(str_of(r->o->tags.ptr[i]), &ref, err));
 		TRY(store_tag_put(r->store, str_of(reference_text(&ref, text)), &im->config_digest,
 		                  err));
-		names[i] = arena_cstr(r->a, str_of(text));
+		names[i] = arena_cstr(r->a, str_of(reference_familiar(&ref, text)));
 	}
 	return 0;
 }

@@ -104,12 +104,16 @@ void report_failure(const struct progress *p, size_t max_tail, struct strbuf *ou
 void report_summary(const struct progress *p, const struct progress_result *r, struct strbuf *out)
 {
 	const unsigned *n = p->state.count;
+	const char *word = r->ok                                         ? "Built"
+	                   : n[STEP_FAILED] == 0 && n[STEP_CANCELED] > 0 ? "Stopped"
+	                                                                 : "Failed";
 	char time[32];
 	int64_t wall = p->now_ns - p->o.start_ns;
 
+	if (!r->ok && p->state.steps.len == 0) /* the error line says it all */
+		return;
 	strbuf_printf(out, "%s%s%s in %s: %zu step%s, %u cached, %u run",
-	              paint(p, r->ok ? PAINT_BLUE : PAINT_RED), r->ok ? "Built" : "Failed",
-	              paint(p, PAINT_OFF),
+	              paint(p, r->ok ? PAINT_BLUE : PAINT_RED), word, paint(p, PAINT_OFF),
 	              num_human_ns((uint64_t)(wall > 0 ? wall : 0), time, sizeof(time)),
 	              p->state.steps.len, p->state.steps.len == 1 ? "" : "s", n[STEP_CACHED],
 	              n[STEP_DONE]);

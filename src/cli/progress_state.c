@@ -70,13 +70,21 @@ void tail_done(struct tail *t)
 	*t = (struct tail){ 0 };
 }
 
+/* Clean, runs of blanks (joined continuation lines) made one. */
 static char *clean_copy(str s)
 {
 	cleanup_strbuf struct strbuf b;
+	size_t n = 0;
+	char *copy;
 
 	strbuf_init(&b, NAME_MAX_);
 	text_clean(s.len > NAME_MAX_ ? str_n(s.ptr, NAME_MAX_) : s, &b);
-	return strbuf_steal(&b);
+	copy = strbuf_steal(&b);
+	for (const char *p = copy; *p; p++)
+		if (*p != ' ' || (n > 0 && copy[n - 1] != ' '))
+			copy[n++] = *p;
+	copy[n] = '\0';
+	return copy;
 }
 
 static struct progress_step *step_get(struct progress_state *s, unsigned id)
