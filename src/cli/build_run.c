@@ -394,9 +394,27 @@ static int open_outputs(struct run *r, struct cairn_err *err)
 	return 0;
 }
 
+/* Names are checked before anything runs: a mistake in one must not cost a build. */
+static int check_tags(const struct run *r, struct cairn_err *err)
+{
+	for (size_t i = 0; i < r->o->tags.len; i++) {
+		struct reference ref;
+		int bad = reference_parse(str_of(r->o->tags.ptr[i]), &ref, err);
+
+		if (bad == 0 && !digest_none(&ref.digest))
+			bad = cairn_fail(err, CAIRN_E_USAGE, "a name that is given has no digest");
+		if (bad < 0) {
+			err->code = CAIRN_E_USAGE;
+			return cairn_wrap(err, "--tag '%s'", r->o->tags.ptr[i]);
+		}
+	}
+	return 0;
+}
+
 /* Lower the Dockerfile and find out what must run. */
 static int plan(struct run *r, struct cairn_err *err)
 {
+	TRY(check_tags(r, err));
 	TRY(parse(r, err));
 	TRY(set_pairs(r, err));
 	TRY(open_outputs(r, err));
