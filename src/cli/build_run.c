@@ -6,6 +6,7 @@
 #include <sys/sysinfo.h>
 
 #include "background_sync.h"
+#include "build_check.h"
 #include "build_output.h"
 #include "build_values.h"
 #include "ctx.h"
@@ -367,13 +368,27 @@ static int write_file(const char *path, str text, struct cairn_err *err)
 	return path ? fs_write_file(AT_FDCWD, path, text, 0644, err) : 0;
 }
 
-static void show_warnings(struct run *r)
+static void warn(struct run *r, str text)
 {
+	r->observer.event(r->observer.ctx, &(struct build_event){ .kind = EVENT_WARNING,
+	                                                          .time_ns = clock_monotonic(),
+	                                                          .text = text });
+}
+
+static int show_warnings(struct run *r, struct cairn_err *err)
+{
+	const struct dockerfile *df = r->df;
+
+	for (size_t i = 0; i < df->n_warnings; i++)
+		warn(r, str_of(arena_printf(r->a, "%s:%u: %s: %.*s", df->path, df->warnings[i].line,
+		                            df->warnings[i].rule, STR(df->warnings[i].text))));
 	for (size_t i = 0; i < r->graph->warnings.len; i++)
-		r->observer.event(r->observer.ctx,
-		                  &(struct build_event){ .kind = EVENT_WARNING,
-		                                         .time_ns = clock_monotonic(),
-		                                         .text = r->graph->warnings.ptr[i] });
+		warn(r, r->graph->warnings.ptr[i]);
+	if (df->check_error && df->n_warnings)
+		return cairn_fail_at(err, df->path, df->warnings[0].line, 0,
+		                     "'# check=error=true' makes warnings errors: %.*s",
+		                     STR(df->warnings[0].text));
+	return 0;
 }
 
 static int open_outputs(struct run *r, struct cairn_err *err)
@@ -420,7 +435,7 @@ static int plan(struct run *r, struct cairn_err *err)
 	TRY(open_outputs(r, err));
 	TRY(set_graph_opts(r, err));
 	TRY(graph_lower(r->df, r->path, &r->gopts, &r->graph, err));
-	show_warnings(r);
+	TRY(show_warnings(r, err));
 	TRY(set_engine_opts(r, err));
 	return engine_plan(&r->eopts, &r->build, err);
 }
@@ -490,6 +505,8 @@ static int start(struct run *r, struct cairn_err *err)
 	r->pool = pool_new((unsigned)get_nprocs());
 	r->eopts.tick = tick;
 	r->eopts.tick_ctx = r->progress;
+	if (r->o->check)
+		return 0;
 	TRY(catch_signals(r, err));
 	TRY(store_open(&sopts, &r->store, err));
 	r->base = (struct base_opts){ r->store, r->o->pull };
@@ -508,6 +525,12 @@ static int enter_userns(struct cairn_ctx *ctx, int *ret_status, struct cairn_err
 	return r;
 }
 
+static int check(struct run *r, struct cairn_err *err)
+{
+	TRY(parse(r, err));
+	return build_check(r->df, r->ctx->out, err);
+}
+
 static bool from_stdin(const struct cli_build_opts *o)
 {
 	return o->file && strcmp(o->file, "-") == 0;
@@ -523,6 +546,11 @@ int build_run(const struct cli_build_opts *o, struct cairn_ctx *ctx, int *ret_st
 	if (userns_needed() && from_stdin(o)) /* it can be read only once */
 		return enter_userns(ctx, ret_status, err);
 	got = start(&r, err);
+	if (got == 0 && o->check) {
+		got = check(&r, err);
+		run_done(&r);
+		return got;
+	}
 	if (got == 0)
 		got = plan(&r, err);
 	if (got == 0 && userns_needed() &&
