@@ -77,9 +77,12 @@ int node_get(struct unpack *u, struct node *dir, str name, struct node **ret, st
 		node = arena_new_of(u->arena, struct node);
 		node->e.path = arena_str(u->arena, str_n(path, n));
 		node->parent = dir;
+		map_put(&u->nodes, node->e.path, node);
+	}
+	if (!node->linked) {
+		node->linked = true;
 		node->next = dir->children;
 		dir->children = node;
-		map_put(&u->nodes, node->e.path, node);
 	}
 	*ret = node;
 	return 0;
@@ -110,8 +113,12 @@ void node_remove(struct node *n)
 	n->present = n->opaque = false;
 	n->body = NULL;
 	n->lower = NULL;
-	for (struct node *c = n->children; c; c = c->next)
+	/* Unlinked, so that removing a directory again and again costs nothing. */
+	for (struct node *c = n->children; c; c = c->next) {
 		node_remove(c);
+		c->linked = false;
+	}
+	n->children = NULL;
 }
 
 /* ---- walking ---- */

@@ -29,6 +29,7 @@ struct node {
 	const struct tree_node *lower; /* present DIR: what it merges with, or NULL */
 	bool present, whiteout, opaque;
 	bool implicit; /* not named by the tar: made for what is in it */
+	bool linked;   /* among its parent's children; not when that was removed since */
 };
 
 struct unpack {

@@ -79,6 +79,10 @@ void test_unpack__good(void **state)
 		  { "d:x", "f:x/y=1", "d:x" },
 		  "d:x f:x/y",
 		  false },
+		{ "directory again after a file",
+		  { "d:x", "f:x/y=1", "f:x=2", "d:x", "f:x/z=3", "f:x/y=4" },
+		  "d:x f:x/y f:x/z",
+		  false },
 		{ "hard link", { "f:z=1", "h:a>z", "h:b>/z" }, "f:a h:b>a h:z>a", false },
 		{ "hard link whose file is replaced",
 		  { "f:a=1", "h:b>a", "f:a=2", "h:c>b" },
@@ -563,4 +567,34 @@ void test_unpack__with_a_pool(void **state)
 	strbuf_done(&tar);
 	tree_unref(below);
 	free(big);
+}
+
+/* A directory with many children that becomes a file again and again: each time must not
+ * cost as much as the first. */
+void test_unpack__replaced_again_and_again(void **state)
+{
+	enum {
+		N = 20000
+	};
+	struct layer_unpack_opts opts = LAYER_UNPACK_OPTS_INIT;
+	struct tree *below = tree_new();
+	struct layer_result r = { 0 };
+	struct cairn_err err;
+	struct strbuf tar;
+	char name[16];
+
+	(void)state;
+	strbuf_init(&tar, 64u << 20);
+	for (int i = 0; i < N; i++) {
+		(void)snprintf(name, sizeof(name), "p:d/%d", i);
+		t_member(&tar, name);
+	}
+	for (int i = 0; i < N; i++)
+		t_member(&tar, i % 2 ? "d:d" : "p:d");
+	t_end(&tar);
+	assert_ok(t_unpack(strbuf_view(&tar), below, &opts, &r, &err));
+	assert_list(r.index, "d:d");
+	layer_result_done(&r);
+	strbuf_done(&tar);
+	tree_unref(below);
 }
