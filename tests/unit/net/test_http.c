@@ -33,6 +33,7 @@ void test_http__libcurl_is_not_loaded_before_use(void **state)
 	cleanup_http_client struct http_client *c = http_client_new(&o);
 
 	(void)state;
+	assert_non_null(c);
 	assert_null(dlopen("libcurl.so.4", RTLD_NOW | RTLD_NOLOAD));
 }
 
