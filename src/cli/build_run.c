@@ -29,7 +29,7 @@ struct run {
 	const char *path; /* of the Dockerfile, as shown */
 	struct ignore *ignore;
 	struct map build_args, contexts, context_values;
-	struct base_opts base;
+	struct bases *bases;
 	struct graph_opts gopts;
 	struct engine_opts eopts;
 	struct engine_observer observer;
@@ -202,7 +202,7 @@ static int set_graph_opts(struct run *r, struct cairn_err *err)
 	g->no_cache_stages = comma_list(r, &r->o->no_cache_filter, &g->n_no_cache_stages);
 	g->contexts = &r->context_values;
 	g->resolve_base = base_resolve;
-	g->ctx = &r->base;
+	g->ctx = r->bases;
 	return 0;
 }
 
@@ -324,6 +324,10 @@ static int set_engine_opts(struct run *r, struct cairn_err *err)
 	e->graph = r->graph;
 	e->contexts = &r->contexts;
 	e->cancel_fd = r->cancel_fd;
+	e->fetch_base = base_fetch;
+	e->fetch_progress = base_fetch_progress;
+	e->fetch_stop = base_fetch_stop;
+	e->fetch_ctx = r->bases;
 	return 0;
 }
 
@@ -474,6 +478,7 @@ static void run_done(struct run *r)
 {
 	outputs_free(r->outputs);
 	engine_free(r->build);
+	bases_free(r->bases);
 	graph_free(r->graph);
 	dockerfile_free(r->df);
 	ignore_free(r->ignore);
@@ -488,9 +493,15 @@ static void run_done(struct run *r)
 	arena_free(r->a);
 }
 
+static void warn_base(void *ctx, str text)
+{
+	warn(ctx, text);
+}
+
 static int start(struct run *r, struct cairn_err *err)
 {
 	struct store_opts sopts = { .path = r->ctx->home };
+	struct base_opts bopts = { 0 };
 	struct progress_opts popts = { .mode = r->o->progress,
 		                       .out = r->ctx->err,
 		                       .color = r->ctx->color_err,
@@ -509,7 +520,14 @@ static int start(struct run *r, struct cairn_err *err)
 		return 0;
 	TRY(catch_signals(r, err));
 	TRY(store_open(&sopts, &r->store, err));
-	r->base = (struct base_opts){ r->store, r->o->pull };
+	bopts.store = r->store;
+	bopts.pool = r->pool;
+	bopts.pull = r->o->pull;
+	bopts.ca_file = ctx_env(r->ctx->envp, "SSL_CERT_FILE");
+	bopts.cancel_fd = r->cancel_fd;
+	bopts.warn = warn_base;
+	bopts.ctx = r;
+	r->bases = bases_new(&bopts);
 	return 0;
 }
 

@@ -1,5 +1,137 @@
 #include "base.h"
 
+#include <poll.h>
+
+#include "base_priv.h"
+#include "util/clock.h"
+#include "util/pool.h"
+
+struct bases *bases_new(const struct base_opts *opts)
+{
+	struct bases *b = xcalloc(1, sizeof(*b));
+
+	b->opts = *opts;
+	if (pthread_mutex_init(&b->lock, NULL))
+		CAIRN_BUG("cannot create a lock");
+	return b;
+}
+
+void bases_free(struct bases *b)
+{
+	if (!b)
+		return;
+	vec_foreach (i, &b->images) {
+		registry_image_free(i->img);
+		free(i->ref);
+	}
+	vec_free(&b->images);
+	vec_free(&b->active);
+	registry_free(b->registry);
+	http_client_free(b->http);
+	free(b->docker_config);
+	pthread_mutex_destroy(&b->lock);
+	free(b);
+}
+
+struct registry *bases_registry(struct bases *b)
+{
+	struct http_opts ho = HTTP_OPTS_INIT;
+
+	pthread_mutex_lock(&b->lock);
+	if (!b->registry) {
+		ho.cancel = &b->cancel;
+		ho.ca_file = b->opts.ca_file;
+		b->http = http_client_new(&ho);
+		b->docker_config = credentials_dir();
+		b->registry = registry_new(&(struct registry_opts){
+			.http = b->http, .docker_config = b->docker_config });
+	}
+	pthread_mutex_unlock(&b->lock);
+	return b->registry;
+}
+
+bool bases_cancelled(struct bases *b)
+{
+	return atomic_load(&b->cancel);
+}
+
+int bases_check_cancel(struct bases *b, struct cairn_err *err)
+{
+	return bases_cancelled(b) ? cairn_fail(err, CAIRN_E_CANCELLED, "stopped") : 0;
+}
+
+void base_fetch_stop(void *ctx)
+{
+	struct bases *b = ctx;
+
+	atomic_store(&b->cancel, true);
+}
+
+/* --- the store ------------------------------------------------------------- */
+
+/* What is remembered about a digest: the image it stands for on this platform. */
+static struct digest fact_key(const struct digest *digest, const struct platform *platform)
+{
+	char text[PLATFORM_TEXT_MAX];
+	struct digest_fields f;
+
+	digest_fields_begin(&f, "cairn.base.digest", 1);
+	digest_field_digest(&f, "digest", digest);
+	digest_field_str(&f, "platform", str_of(platform_text(platform, text)));
+	return digest_fields_end(&f);
+}
+
+static int put_fact(struct store *s, const struct digest *digest, const struct platform *platform,
+                    const struct digest *config, struct cairn_err *err)
+{
+	struct store_ref ref = { STORE_REF_BLOB, *config };
+	struct store_record r = { .key = fact_key(digest, platform),
+		                  .kind = STORE_RECORD_FACT,
+		                  .created = clock_now(),
+		                  .payload = str_n((const char *)config->b, DIGEST_LEN),
+		                  .refs = &ref,
+		                  .n_refs = 1 };
+
+	return store_record_put(s, &r, STORE_ADOPT, NULL, err);
+}
+
+static int find_digest(struct store *s, const struct digest *digest,
+                       const struct platform *platform, struct digest *ret, bool *ret_found,
+                       struct cairn_err *err)
+{
+	struct digest key = fact_key(digest, platform);
+	struct store_found f = { 0 };
+
+	TRY(store_records_find(s, &key, 1, &f, err));
+	*ret_found = f.found && f.len == DIGEST_LEN;
+	if (*ret_found)
+		memcpy(ret->b, f.payload, DIGEST_LEN);
+	store_found_done(&f);
+	return 0;
+}
+
+/* The tag for exactly this platform, or the one set last when it serves as well. */
+static int find_tag(struct store *s, str ref, const struct platform *platform, struct digest *ret,
+                    bool *ret_found, struct cairn_err *err)
+{
+	struct store_tag tag = { 0 };
+	char text[PLATFORM_TEXT_MAX];
+	struct platform have;
+	struct cairn_err ignored;
+
+	TRY(store_tag_find(s, ref, str_of(platform_text(platform, text)), &tag, ret_found, err));
+	if (!*ret_found) {
+		TRY(store_tag_find(s, ref, S(""), &tag, ret_found, err));
+		if (!*ret_found)
+			return 0;
+		*ret_found = platform_parse(str_of(tag.platform), &have, &ignored) == 0 &&
+		             platform_rank(platform, &have) >= 0;
+	}
+	*ret = tag.config;
+	store_tag_done(&tag);
+	return 0;
+}
+
 static int load_config(struct store *s, const struct digest *config, struct arena *arena,
                        struct graph_base *ret, struct cairn_err *err)
 {
@@ -12,23 +144,187 @@ static int load_config(struct store *s, const struct digest *config, struct aren
 	return image_config_parse(arena, arena_str(arena, strbuf_view(&bytes)), ret->config, err);
 }
 
-int base_resolve(void *ctx, struct arena *arena, str ref, const struct platform *platform,
+static int from_store(struct bases *b, struct arena *arena, const struct reference *ref, str text,
+                      const struct platform *platform, struct graph_base *ret, bool *ret_found,
+                      struct cairn_err *err)
+{
+	bool pinned = !digest_none(&ref->digest);
+	struct digest config = { 0 };
+
+	*ret_found = false;
+	if (pinned)
+		TRY(find_digest(b->opts.store, &ref->digest, platform, &config, ret_found, err));
+	else if (!b->opts.pull)
+		TRY(find_tag(b->opts.store, text, platform, &config, ret_found, err));
+	return *ret_found ? load_config(b->opts.store, &config, arena, ret, err) : 0;
+}
+
+/* --- the registry ----------------------------------------------------------- */
+
+/* Put what was resolved into the store, so that the next build needs no network. */
+static int remember(struct bases *b, const struct registry_image *img,
+                    const struct platform *platform, struct cairn_err *err)
+{
+	const struct digest *config = &img->manifest.config.digest;
+	struct store *s = b->opts.store;
+	char ptext[PLATFORM_TEXT_MAX], text[REFERENCE_TEXT_MAX];
+	struct store_image si = { .config = *config,
+		                  .platform = ptext,
+		                  .created = img->config.created.ns,
+		                  .diff_ids = img->config.diff_ids,
+		                  .n_layers = img->config.n_diff_ids };
+	struct digest canonical;
+
+	if (store_read_only(s))
+		return 0;
+	(void)platform_text(&img->config.platform, ptext);
+	TRY(store_blob_put(s, img->config_bytes, NULL, err));
+	TRY(store_blob_put(s, img->manifest_bytes, NULL, err));
+	TRY(store_image_put(s, &si, err));
+	TRY(store_manifest_put(s, config, S(BASE_MANIFEST), &img->manifest_digest, &canonical,
+	                       err));
+	TRY(store_blob_source_put(s, &img->manifest_digest, str_of(img->ref.domain),
+	                          str_of(img->ref.path), err));
+	TRY(put_fact(s, &img->top_digest, platform, config, err));
+	TRY(put_fact(s, &img->manifest_digest, platform, config, err));
+	if (!digest_none(&img->ref.digest))
+		return 0;
+	return store_tag_put(s, str_of(reference_text(&img->ref, text)), config, err);
+}
+
+struct resolving {
+	struct bases *b;
+	struct reference ref;
+	struct platform platform;
+	struct registry_image *img;
+	bool ended;
+	int result;
+	struct cairn_err err;
+};
+
+static int resolve_run(void *ctx, struct cairn_err *err)
+{
+	struct resolving *r = ctx;
+
+	return registry_resolve(bases_registry(r->b), &r->ref, &r->platform, &r->img, err);
+}
+
+static void resolve_done(void *ctx, int result, const struct cairn_err *err)
+{
+	struct resolving *r = ctx;
+
+	r->ended = true;
+	r->result = result;
+	if (result < 0)
+		r->err = *err;
+}
+
+/* In a pool thread, so that the user can interrupt it. */
+static int resolve(struct resolving *r, struct cairn_err *err)
+{
+	struct bases *b = r->b;
+
+	pool_add(b->opts.pool,
+	         (struct pool_task){ .run = resolve_run, .done = resolve_done, .ctx = r });
+	while (!r->ended) {
+		struct pollfd fds[] = { { .fd = pool_fd(b->opts.pool), .events = POLLIN },
+			                { .fd = bases_cancelled(b) ? -1 : b->opts.cancel_fd,
+			                  .events = POLLIN } };
+
+		(void)poll(fds, ARRAY_SIZE(fds), -1); /* EINTR: looked at again */
+		if (fds[1].revents)
+			base_fetch_stop(b);
+		pool_collect(b->opts.pool);
+	}
+	if (r->result < 0)
+		*err = r->err;
+	return r->result;
+}
+
+/* Where nothing else helps: say what does. The caller names the image. */
+static int fail_resolve(struct bases *b, const struct reference *ref, struct cairn_err *err)
+{
+	struct cairn_err why = *err;
+	char name[REFERENCE_TEXT_MAX];
+	cleanup_free char *prefix = xasprintf("image %s: ", reference_familiar(ref, name));
+	const char *msg = why.msg;
+
+	if (why.code == CAIRN_E_CANCELLED)
+		return why.code;
+	if (str_starts(str_of(msg), str_of(prefix)))
+		msg += strlen(prefix);
+	if (b->opts.pull && digest_none(&ref->digest))
+		(void)cairn_fail(err, why.code, "%s; without --pull an image in the store is used",
+		                 msg);
+	else
+		(void)cairn_fail(err, why.code,
+		                 "%s; it is not in the store either, 'cairn import FILE %s' puts "
+		                 "one there",
+		                 msg, name);
+	err->sys = why.sys;
+	return err->code;
+}
+
+static void check_platform(struct bases *b, const struct resolving *r)
+{
+	const struct platform *have = &r->img->config.platform;
+	char name[REFERENCE_TEXT_MAX], want_text[PLATFORM_TEXT_MAX], have_text[PLATFORM_TEXT_MAX];
+	cleanup_free char *text = NULL;
+
+	if (platform_rank(&r->platform, have) >= 0)
+		return;
+	text = xasprintf("base image '%s' is for %s, not for %s", reference_familiar(&r->ref, name),
+	                 platform_text(have, have_text), platform_text(&r->platform, want_text));
+	b->opts.warn(b->opts.ctx, str_of(text));
+}
+
+/* One build sees one image under one name. */
+static const struct base_image *known(const struct bases *b, str ref,
+                                      const struct platform *platform)
+{
+	vec_foreach (i, &b->images)
+		if (str_is(ref, i->ref) && platform_eq(&i->platform, platform))
+			return i;
+	return NULL;
+}
+
+static int from_registry(struct bases *b, const struct reference *ref, str text,
+                         const struct platform *platform, struct registry_image **ret,
+                         struct cairn_err *err)
+{
+	const struct base_image *i = known(b, text, platform);
+	struct resolving r = { .b = b, .ref = *ref, .platform = *platform };
+
+	if (!i) {
+		if (resolve(&r, err) < 0)
+			return fail_resolve(b, ref, err);
+		vec_push(&b->images, (struct base_image){ str_dup(text), *platform, r.img });
+		check_platform(b, &r);
+		TRY(remember(b, r.img, platform, err));
+		i = vec_last(&b->images);
+	}
+	*ret = i->img;
+	return 0;
+}
+
+int base_resolve(void *ctx, struct arena *arena, str text, const struct platform *platform,
                  struct graph_base *ret, struct cairn_err *err)
 {
-	const struct base_opts *o = ctx;
-	struct store_tag tag = { 0 };
-	char text[PLATFORM_TEXT_MAX];
+	struct bases *b = ctx;
+	struct registry_image *img = NULL;
+	struct reference ref;
 	bool found = false;
 	int r;
 
-	TRY(store_tag_find(o->store, ref, str_of(platform_text(platform, text)), &tag, &found,
-	                   err));
-	if (!found)
-		return cairn_fail(err, CAIRN_E_NOT_FOUND,
-		                  "it is not in the store; 'cairn import FILE %.*s' puts one there",
-		                  STR(ref));
-	ret->ref = ref;
-	r = load_config(o->store, &tag.config, arena, ret, err);
-	store_tag_done(&tag);
-	return r;
+	TRY(reference_parse(text, &ref, err));
+	ret->ref = text;
+	r = from_store(b, arena, &ref, text, platform, ret, &found, err);
+	if (found && (r == CAIRN_E_NOT_FOUND || r == CAIRN_E_DIGEST))
+		r = found = false; /* its config is gone or damaged */
+	if (r < 0 || found)
+		return r;
+	TRY(from_registry(b, &ref, text, platform, &img, err));
+	ret->config = arena_new_of(arena, struct image_config);
+	ret->config_digest = img->manifest.config.digest;
+	return image_config_parse(arena, arena_str(arena, img->config_bytes), ret->config, err);
 }

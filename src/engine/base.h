@@ -1,8 +1,15 @@
 /* engine/base.h - where base images come from.
  *
  * A tag is resolved in this order (DECISIONS.md 17): with --pull the registry, else
- * the store, else the registry.  Only the config is needed to compute keys; the
- * layers are fetched when a step has to stand on them.
+ * the store, else the registry; a digest cannot move, so the store always comes first for
+ * it.  Only the config is needed to compute keys; the layers are fetched when a step has to
+ * stand on them.
+ *
+ * Layers are downloaded a few at a time into blobs of the store and unpacked in order, each
+ * while it arrives.  The blobs stay: a layer made elsewhere can only be given away as it came
+ * (DECISIONS.md 27).  What an interrupted fetch has completed is not fetched again.
+ *
+ * Nothing touches the network, and libcurl is not loaded, until a registry is asked.
  */
 #ifndef CAIRN_ENGINE_BASE_H
 #define CAIRN_ENGINE_BASE_H
@@ -10,16 +17,50 @@
 #include "graph/graph.h"
 #include "store/store.h"
 
+struct pool;
+
 struct base_opts {
-	struct store *store;
-	bool pull; /* ask the registry even when the store knows the tag */
+	struct store *store; /* never NULL */
+	struct pool *pool;   /* never NULL; nothing else may use it during base_resolve() */
+	bool pull;           /* ask the registry even when the store knows the tag */
+	const char *ca_file; /* PEM file of authorities; NULL = the system's; borrowed */
+	int cancel_fd;       /* readable when the user wants to stop; -1 = never */
+	/* One line for the user, from the main thread; never NULL. */
+	void (*warn)(void *ctx, str text);
+	void *ctx;
 };
 
+/* All base images of a build, and the connection to their registries. */
+struct bases;
+
+struct bases *bases_new(const struct base_opts *opts);
+void bases_free(struct bases *b); /* no fetch may be running; NULL is fine */
+
 /* Find the image `ref` (normalised) for `platform`; the config is parsed into `arena`.
- * ctx is a struct base_opts: fits graph_opts.resolve_base.
+ * ctx is a struct bases: fits graph_opts.resolve_base. Main thread.
  *
- * Fails with CAIRN_E_NOT_FOUND, saying how to get the image. */
+ * Fails as registry/ does; the message says how to get the image. */
 int base_resolve(void *ctx, struct arena *arena, str ref, const struct platform *platform,
                  struct graph_base *ret, struct cairn_err *err);
+
+/* Make the layers of a base image available in the store, each with an index and a directory.
+ * ctx is a struct bases: fits engine_opts.fetch_base. Any thread, several at once; of those that
+ * want the same image, also in other processes, one works and the others wait.
+ *
+ * Fails as registry/ does, with CAIRN_E_DIGEST for layers that are not what the image's config
+ * says, and as layer_unpack() does. */
+int base_fetch(void *ctx, const struct graph_node *base, struct cairn_err *err);
+
+/* How far a fetch is. */
+struct base_progress {
+	char text[64];           /* what advances: "layer 3/7" */
+	uint64_t current, total; /* bytes of all layers that are fetched */
+};
+
+/* Fits engine_opts.fetch_progress: false when there is nothing to tell. */
+bool base_fetch_progress(void *ctx, const struct graph_node *base, struct base_progress *ret);
+
+/* Let all that runs end soon with CAIRN_E_CANCELLED. Any thread; fits engine_opts.fetch_stop. */
+void base_fetch_stop(void *ctx);
 
 #endif

@@ -7,6 +7,7 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
+#include "base.h"
 #include "step.h"
 #include "util/clock.h"
 
@@ -140,6 +141,8 @@ static void stop(struct engine_build *b, const struct cairn_err *err)
 		return;
 	b->stopping = true;
 	b->err = *err;
+	if (b->opts->fetch_base)
+		b->opts->fetch_stop(b->opts->fetch_ctx);
 	for (size_t i = 0; i < b->n; i++)
 		if (b->steps[i].run && b->steps[i].run->proc)
 			sandbox_kill(b->steps[i].run->proc);
@@ -217,6 +220,7 @@ static void work_done(void *ctx, int result, const struct cairn_err *err)
 	if (!s->node->parent) { /* a base image has arrived */
 		const struct chain *c = NULL;
 
+		s->cost.wall_ns = (uint64_t)(clock_monotonic() - s->started);
 		result = trees_base_chain(s->b, s, &c, &failure);
 		if (result == 0 && !c)
 			result = cairn_fail(&failure, CAIRN_E_NOT_FOUND,
@@ -520,6 +524,27 @@ static bool any_waiting(const struct engine_build *b)
 	return false;
 }
 
+/* How far the downloads of base images are. */
+static void tell_progress(struct engine_build *b)
+{
+	struct base_progress p;
+
+	for (size_t i = 0; i < b->n; i++) {
+		struct step *s = &b->steps[i];
+
+		if (s->node->kind != GRAPH_BASE || s->state != STEP_RUNNING ||
+		    !b->opts->fetch_progress(b->opts->fetch_ctx, s->node, &p) ||
+		    p.current == s->fetched)
+			continue;
+		s->fetched = p.current;
+		build_emit(b, &(struct build_event){ .kind = EVENT_PROGRESS,
+		                                     .step = s->number,
+		                                     .text = str_of(p.text),
+		                                     .current = p.current,
+		                                     .total = p.total });
+	}
+}
+
 static void loop(struct engine_build *b)
 {
 	size_t max = 2 + 3 * b->n;
@@ -542,6 +567,8 @@ static void loop(struct engine_build *b)
 				handle(b, &who[i]);
 			spin |= only_hangup(&fds[i], &who[i]);
 		}
+		if (b->running && b->opts->fetch_base)
+			tell_progress(b);
 		pool_collect(b->opts->pool);
 		if (spin)
 			(void)poll(NULL, 0, 1);

@@ -20,6 +20,8 @@
 #include "util/map.h"
 #include "util/pool.h"
 
+struct base_progress; /* base.h */
+
 /* A local directory that files may be copied from. */
 struct engine_context {
 	const char *dir;             /* path as given by the user */
@@ -58,7 +60,11 @@ struct engine_opts {
 	/* Make the layers of a base image available in the store. Called from a pool thread.
 	 * NULL: only what is in the store can be used. Fails as registry/ does. */
 	int (*fetch_base)(void *ctx, const struct graph_node *base, struct cairn_err *err);
-	void *fetch_ctx;
+	/* How far a running fetch_base() is; from the main thread. false: nothing to tell. */
+	bool (*fetch_progress)(void *ctx, const struct graph_node *base, struct base_progress *ret);
+	/* Let running fetches end soon: the build has failed or the user wants to stop. */
+	void (*fetch_stop)(void *ctx);
+	void *fetch_ctx; /* of all three; the other two are set when fetch_base is */
 
 	/* A step that the target stands on is complete, so the image will begin with this chain,
 	 * which lives as long as the build. Called from the main thread while engine_run() works;

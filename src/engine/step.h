@@ -77,6 +77,7 @@ struct step {
 	struct store_lock *lock;
 	struct store_mount **mounts; /* cache mounts held, by index in node->run.mounts */
 	int64_t started;             /* clock_monotonic() */
+	uint64_t fetched;            /* bytes of a base image that were told of */
 	struct step_cost cost;
 	struct step_run *run;
 	struct step_work *work;

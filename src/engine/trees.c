@@ -112,6 +112,7 @@ int trees_base_chain(struct engine_build *b, const struct step *s, const struct 
 {
 	const struct image_config *config = s->node->base.config;
 	struct chain *c = arena_new_of(b->arena, struct chain);
+	char *dir = NULL;
 
 	*ret = NULL;
 	for (size_t i = 0; i < config->n_diff_ids; i++) {
@@ -120,6 +121,11 @@ int trees_base_chain(struct engine_build *b, const struct step *s, const struct 
 		bool found = false;
 
 		TRY(store_layer_find(b->opts->store, &config->diff_ids[i], &layer, &found, err));
+		if (found && layer.foreign) { /* unpacked, but on top of other layers? */
+			TRY(unpacked_dir_find(b->opts->store, config->diff_ids, i + 1, b->arena,
+			                      &dir, err));
+			found = dir != NULL;
+		}
 		if (!found)
 			return 0;
 		cl.content = layer.content;

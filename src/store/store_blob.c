@@ -148,6 +148,11 @@ uint64_t store_blob_writer_size(const struct store_blob_writer *w)
 	return w->size;
 }
 
+int store_blob_writer_fd(const struct store_blob_writer *w)
+{
+	return w->fd;
+}
+
 static int blob_publish(struct store_blob_writer *w, const struct digest *d, struct object *ret_new,
                         struct cairn_err *err)
 {

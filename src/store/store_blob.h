@@ -33,6 +33,8 @@ int store_blob_writer_new(struct store *s, const struct digest *expected,
 int store_blob_writer_add(struct store_blob_writer *w, const void *p, size_t n,
                           struct cairn_err *err);
 uint64_t store_blob_writer_size(const struct store_blob_writer *w); /* bytes added so far */
+/* The file behind it, to read (pread) what was added already; owned by w. */
+int store_blob_writer_fd(const struct store_blob_writer *w);
 
 /* Verify and publish. ret_digest and ret_size may be NULL. w must still be freed.
  * Fails with CAIRN_E_DIGEST when the bytes are not what was expected. */
