@@ -151,8 +151,14 @@ void build_metadata(const struct engine_image *im, const struct outputs_result *
 	char *pretty;
 
 	strbuf_init(&joined, 1u << 20);
-	for (size_t i = 0; names[i]; i++)
-		strbuf_printf(&joined, "%s%s", i ? "," : "", names[i]);
+	for (size_t i = 0; names[i]; i++) {
+		char full[REFERENCE_TEXT_MAX];
+		struct cairn_err ignored;
+		struct reference ref;
+
+		if (reference_parse(str_of(names[i]), &ref, &ignored) == 0)
+			strbuf_printf(&joined, "%s%s", i ? "," : "", reference_text(&ref, full));
+	}
 	(void)json_object_set_new(own, "steps", json_integer(im->n_steps));
 	(void)json_object_set_new(own, "cached", json_integer(im->n_cached));
 	(void)json_object_set_new(own, "seconds", json_real((double)(wall_ns / 1000000) / 1000));

@@ -23,10 +23,10 @@ bool build_outputs_stdout(const struct outputs_opts *o);
  *	containerimage.config.digest  id of the image
  *	containerimage.descriptor     of the manifest, when an output has one
  *	containerimage.digest         its digest
- *	image.name                    names, joined by commas
+ *	image.name                    names in full, joined by commas
  *	cairn                         {"steps":N,"cached":N,"seconds":S}
  *
- * names    ends with NULL
+ * names    as people write them; ends with NULL
  * wall_ns  how long the build took
  * text     gets the JSON */
 void build_metadata(const struct engine_image *image, const struct outputs_result *outputs,

@@ -10,6 +10,11 @@ setup_suite_dirs() {
 	cd "$CTX" || return 1
 }
 
+# Remove the test's stores: files of a user namespace are beyond an ordinary user.
+remove_stores() {
+	[ "$(id -u)" = 0 ] || unshare --map-root-user --map-auto rm -rf "$BATS_TEST_TMPDIR"/home* || true
+}
+
 # Make base.tar once a suite file.
 make_base() { # FILE
 	local root

@@ -14,6 +14,7 @@ teardown() {
 	if mountpoint -q "$BATS_TEST_TMPDIR/small" 2>/dev/null; then
 		umount "$BATS_TEST_TMPDIR/small"
 	fi
+	remove_stores
 }
 
 need() { # PROGRAM
