@@ -125,7 +125,9 @@ enum sandbox_network {
 
 enum sandbox_stdio {
 	SANDBOX_STDIO_PIPES, /* stdin /dev/null, stdout and stderr are pipes; session of its own */
-	SANDBOX_STDIO_INHERIT, /* those of cairn (`cairn run`); terminal and process group too */
+	/* Those of cairn (`cairn run`); terminal and process group too, unless the
+	 * kernel lets a program type into its terminal (TIOCSTI). */
+	SANDBOX_STDIO_INHERIT,
 };
 
 struct sandbox_limit {

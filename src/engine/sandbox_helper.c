@@ -228,6 +228,19 @@ static int catch_signals(struct cairn_err *err)
 	return fd < 0 ? cairn_fail_sys(err, "sandbox: signals") : fd;
 }
 
+/* May the command share cairn's terminal? Not where it could type into it (TIOCSTI), for cairn's
+ * shell to read: before Linux 6.2, or where a setting brings that back. */
+static bool keeps_terminal(const struct sandbox_spec *s)
+{
+	cleanup_strbuf struct strbuf b;
+	struct cairn_err err;
+
+	strbuf_init(&b, 16);
+	return s->stdio == SANDBOX_STDIO_INHERIT &&
+	       fs_read_file(AT_FDCWD, "/proc/sys/dev/tty/legacy_tiocsti", &b, &err) == 0 &&
+	       str_is(str_trim(strbuf_view(&b)), "0");
+}
+
 int sandbox_main(int argc, char **argv)
 {
 	struct helper h = { .stub_log = -1 };
@@ -249,7 +262,7 @@ int sandbox_main(int argc, char **argv)
 	r = signals = catch_signals(&err);
 	if (r >= 0)
 		r = read_job(&h, &err);
-	if (r >= 0 && h.job.spec.stdio == SANDBOX_STDIO_PIPES)
+	if (r >= 0 && !keeps_terminal(&h.job.spec))
 		(void)setsid();
 	if (r >= 0)
 		r = helper_run(&h, signals, &err);

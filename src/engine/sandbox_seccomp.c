@@ -70,8 +70,9 @@ static const char *const allowed[] = {
 	"setgroups", "setgroups32", "setitimer", "setpgid", "setpriority", "setregid", "setregid32",
 	"setresgid", "setresgid32", "setresuid", "setresuid32", "setreuid", "setreuid32",
 	"setrlimit", "setsid", "setuid", "setuid32", "set_robust_list", "set_thread_area",
-	"set_tid_address", "set_tls", "sigaltstack", "sigprocmask", "sigreturn", "tgkill", "tkill",
-	"ugetrlimit", "uretprobe", "vfork", "wait4", "waitid", "waitpid",
+	"set_tid_address", "set_tls", "sigaction", "sigaltstack", "signal", "sigpending",
+	"sigsuspend", "sigprocmask", "sigreturn", "tgkill", "tkill", "ugetrlimit", "uretprobe",
+	"vfork", "wait4", "waitid", "waitpid",
 	/* time */
 	"adjtimex", "clock_adjtime", "clock_adjtime64", "clock_getres", "clock_getres_time64",
 	"clock_gettime", "clock_gettime64", "clock_nanosleep", "clock_nanosleep_time64",

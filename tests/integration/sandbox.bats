@@ -94,7 +94,7 @@ upper() {
 }
 
 @test "the command is process 1 and sees nobody else" {
-	is "$(sh_in 'echo $$; ls /proc | grep -c "^[0-9]"')" "$(printf '1\n3')"
+	is "$(sh_in 'echo $$ /proc/[0-9]*')" "1 /proc/1"
 }
 
 @test "exit status and signals come back" {
@@ -154,6 +154,17 @@ upper() {
 @test "a missing working directory is an error that names it" {
 	run box --cwd /nowhere -- /bin/true
 	has "$output" "working directory '/nowhere' does not exist"
+}
+
+@test "a working directory outside of the root is refused, by whatever descriptor" {
+	exec 7<"$BATS_TEST_DIRNAME"
+	for fd in 3 4 5 6 7 8 9; do
+		run box --cwd /proc/self/fd/$fd -- /bin/pwd
+		is "$fd $status" "$fd 99"
+		has "$output" "working directory"
+	done
+	exec 7<&-
+	is "$(box --cwd /proc/self/root/data -- /bin/pwd)" /data
 }
 
 @test "what Docker masks is hidden, what it protects is read-only" {
@@ -324,6 +335,7 @@ upper() {
 	out=$(sh_in 'grep " / / " /proc/self/mountinfo; mv /data/sub /data/moved && ls /data/moved; chown 1:1 /data/file; mv /data /elsewhere 2>&1 | head -1')
 	has "$out" "inner"
 	case $out in *redirect_dir=on* | *metacopy=on* | *index=on* | *nfs_export=on*) return 1 ;; esac
+	has "$out" volatile
 	# complete copies: a renamed directory with its files, a file with its bytes
 	if [ -e "$dir/upper/data/moved" ]; then
 		is "$(cat "$dir/upper/data/moved/inner")" inside
@@ -331,6 +343,25 @@ upper() {
 	else
 		is "$(cat "$dir/upper/elsewhere/moved/inner")" inside
 	fi
+}
+
+@test "a store that lies on an overlay gets plain directories" {
+	need_root "mounts"
+	mkdir -p "$dir/l/store/base" "$dir/u" "$dir/w" "$dir/m"
+	cp -r "$top/base/." "$dir/l/store/base"
+	out=$(unshare -m sh -c '
+		mount -t overlay o -o "lowerdir=$1/l,upperdir=$1/u,workdir=$1/w" "$1/m" || exit
+		"$2" probe "$1/m/store" | grep ^overlayfs
+		"$2" run --dir "$1/m/store" --lower "$1/m/store/base" -- /bin/sh -c "echo ran; echo x >/made"' sh "$dir" "$bin/sandbox-tool")
+	case $out in
+	"overlayfs        ok"*) ;; # a kernel that allows it
+	*)
+		has "$out" "-> plain directories"
+		has "$out" "changes:"
+		has "$out" " made"
+		;;
+	esac
+	has "$out" ran
 }
 
 @test "a redirect in a layer is not followed" {
