@@ -52,11 +52,11 @@ static int set_command(struct running *r, const struct cli_run_opts *o, struct c
 	struct sandbox_spec *s = &r->spec;
 	const char *user = o->user ? o->user : arena_cstr(r->a, r->config.user);
 	const char *home;
+	struct run_words words = { o->entrypoint, call->argv + 1, (size_t)call->argc - 1 };
 	struct userdb_user u = { 0 };
 
 	TRY(find_user(r, user, &u, err));
-	TRY(run_command_line(&r->config, o->entrypoint, call->argv + 1, call->argc - 1, r->a,
-	                     &s->argv, &s->n_argv, err));
+	TRY(run_command_line(&r->config, &words, r->a, &s->argv, &s->n_argv, err));
 	home = u.home.len ? arena_cstr(r->a, u.home) : "/";
 	s->env = run_environment(&r->config, &o->env, call->ctx->envp, home, r->a, &s->n_env);
 	s->uid = u.uid;

@@ -44,10 +44,16 @@ struct image_config;
 const char **run_environment(const struct image_config *c, const struct cli_list *extra,
                              char *const *envp, const char *home, struct arena *a, size_t *ret_n);
 
-/* The command line: entrypoint and words, or entrypoint and CMD.
+/* What the user said about the command. */
+struct run_words {
+	const char *entrypoint; /* NULL: the image's; "" none */
+	char **words;           /* n of them */
+	size_t n;
+};
+
+/* The command line: entrypoint and words, or entrypoint and CMD; strings in a or borrowed.
  * Fails with CAIRN_E_USAGE when nothing is to be run. */
-int run_command_line(const struct image_config *c, const char *entrypoint, char **words,
-                     int n_words, struct arena *a, const char *const **ret, size_t *ret_n,
-                     struct cairn_err *err);
+int run_command_line(const struct image_config *c, const struct run_words *w, struct arena *a,
+                     const char *const **ret, size_t *ret_n, struct cairn_err *err);
 
 #endif

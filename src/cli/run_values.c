@@ -76,20 +76,19 @@ const char **run_environment(const struct image_config *c, const struct cli_list
 	return env;
 }
 
-int run_command_line(const struct image_config *c, const char *entrypoint, char **words,
-                     int n_words, struct arena *a, const char *const **ret, size_t *ret_n,
-                     struct cairn_err *err)
+int run_command_line(const struct image_config *c, const struct run_words *w, struct arena *a,
+                     const char *const **ret, size_t *ret_n, struct cairn_err *err)
 {
-	size_t max = c->entrypoint.len + c->cmd.len + (size_t)n_words + 2, n = 0;
-	const char **argv = arena_array(a, const char *, max);
+	const char **argv = arena_array(a, const char *, c->entrypoint.len + c->cmd.len + w->n + 2);
+	size_t n = 0;
 
-	if (entrypoint && *entrypoint)
-		argv[n++] = entrypoint;
-	for (size_t i = 0; !entrypoint && i < c->entrypoint.len; i++)
+	if (w->entrypoint && *w->entrypoint)
+		argv[n++] = w->entrypoint;
+	for (size_t i = 0; !w->entrypoint && i < c->entrypoint.len; i++)
 		argv[n++] = arena_cstr(a, c->entrypoint.ptr[i]);
-	for (int i = 0; i < n_words; i++)
-		argv[n++] = words[i];
-	for (size_t i = 0; n_words == 0 && !entrypoint && i < c->cmd.len; i++)
+	for (size_t i = 0; i < w->n; i++)
+		argv[n++] = w->words[i];
+	for (size_t i = 0; w->n == 0 && !w->entrypoint && i < c->cmd.len; i++)
 		argv[n++] = arena_cstr(a, c->cmd.ptr[i]);
 	if (n == 0)
 		return cairn_fail(err, CAIRN_E_USAGE,
