@@ -186,11 +186,11 @@ upper() {
 }
 
 @test "a device node made inside cannot be opened, wherever it lies" {
-	disk=$(awk '$4 ~ /^[a-z]+$/ && $3 > 1000 { print $1, $2; exit }' /proc/partitions)
-	[ -n "$disk" ] || disk="8 0"
 	for at in /disk /dev/disk /tmp/disk /dev/shm/disk; do
-		out=$(sh_in "mknod $at b $disk 2>/dev/null || exit 0; /bin/sandbox-probe open $at r" --tmpfs /tmp)
-		case $out in '' | EACCES | EPERM) ;; *) echo "$at: $out"; return 1 ;; esac
+		# the null device is as good as the disk's, and every machine has it
+		out=$(sh_in "mknod $at c 1 3 2>/dev/null || exit 0; /bin/sandbox-probe open $at r" --tmpfs /tmp)
+		case $out in '' | EACCES) ;; *) echo "$at: $out"; return 1 ;; esac
+		[ "$(id -u)" != 0 ] || is "$at $out" "$at EACCES"
 	done
 }
 
@@ -460,8 +460,8 @@ upper() {
 	helper=$(parent "$(parent "$(pgrep -f "^sleep $nap")")")
 	has "$(tr '\0' ' ' <"/proc/$helper/cmdline")" --sandbox-helper
 	kill -9 "$helper"
-	wait $tool || true
 	naps 0
+	wait $tool || true
 	has "$(cat "$dir/out")" "the helper was killed by signal 9"
 }
 
