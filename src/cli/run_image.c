@@ -32,7 +32,8 @@ static int find_user(struct running *r, const char *spec, struct userdb_user *re
 	const struct store_image *im = &r->hit.image;
 	struct userdb db = { 0 };
 	struct tree *t = NULL;
-	int result = unpacked_tree(r->store, im->diff_ids, im->n_layers, &t, err);
+	int result = unpacked_tree(&(struct unpacked){ r->store, NULL, im->diff_ids, im->n_layers },
+	                           &t, err);
 
 	if (result == 0)
 		result = tree_inlined(t, LAYER_INLINE_PASSWD, &db.passwd, err);
@@ -120,11 +121,13 @@ static int prepare(struct running *r, const struct cli_run_opts *o, struct cli_c
                    struct cairn_err *err)
 {
 	struct rootfs_request req = { 0 };
+	struct unpacked layers = { .store = r->store };
 
 	TRY(image_lookup(r->store, call->argv[0], &r->hit, err));
 	TRY(image_read_config(r->store, &r->hit.image.config, r->a, &r->config, NULL, err));
-	TRY(unpacked_dirs(r->store, NULL, r->hit.image.diff_ids, r->hit.image.n_layers, r->a,
-	                  &r->dirs, err));
+	layers.diff_ids = r->hit.image.diff_ids;
+	layers.n = r->hit.image.n_layers;
+	TRY(unpacked_dirs(&layers, r->a, &r->dirs, err));
 	TRY(set_command(r, o, call, err));
 	TRY(open_drivers(r, err));
 	TRY(add_files(r, o, err));

@@ -75,17 +75,15 @@ static struct layer_index *clamped_index(const struct layer_index *ix, int64_t e
 	return made;
 }
 
-static int put_layer(struct store *s, const struct store_layer *of, const struct layer_index *index,
-                     int64_t epoch, const struct digest *clamped, uint64_t tar_size,
-                     struct cairn_err *err)
+static int put_layer(struct store *s, const struct clamped *c, struct cairn_err *err)
 {
 	cleanup_layer_index struct layer_index *ix = NULL;
 	cleanup_strbuf struct strbuf bytes;
-	struct store_layer_new l = { .layer = *of };
+	struct store_layer_new l = { .layer = *c->of };
 
-	ix = clamped_index(index, epoch, tar_size == of->tar_size);
-	l.layer.diff_id = *clamped;
-	l.layer.tar_size = tar_size;
+	ix = clamped_index(c->index, c->epoch, c->tar_size == c->of->tar_size);
+	l.layer.diff_id = c->diff_id;
+	l.layer.tar_size = c->tar_size;
 	strbuf_init(&bytes, LAYER_INDEX_MAX);
 	layer_index_encode(ix, &bytes);
 	TRY(strbuf_check(&bytes, "layer index", err));
@@ -93,26 +91,25 @@ static int put_layer(struct store *s, const struct store_layer *of, const struct
 	return store_layer_put(s, &l, err);
 }
 
-int clamp_put(struct store *s, const struct store_layer *of, const struct layer_index *index,
-              int64_t epoch, const struct digest *clamped, uint64_t tar_size, struct cairn_err *err)
+int clamp_put(struct store *s, const struct clamped *c, struct cairn_err *err)
 {
-	const struct store_ref refs[] = { { STORE_REF_LAYER, of->diff_id },
-		                          { STORE_REF_LAYER, *clamped } };
-	struct digest_text there = digest_text(clamped), back = digest_text(&of->diff_id);
-	struct store_record r = { .key = forward_key(&of->diff_id, epoch),
+	const struct store_ref refs[] = { { STORE_REF_LAYER, c->of->diff_id },
+		                          { STORE_REF_LAYER, c->diff_id } };
+	struct digest_text there = digest_text(&c->diff_id), back = digest_text(&c->of->diff_id);
+	struct store_record r = { .key = forward_key(&c->of->diff_id, c->epoch),
 		                  .kind = STORE_RECORD_FACT,
-		                  .created = of->created,
+		                  .created = c->of->created,
 		                  .payload = str_of(there.s),
 		                  .refs = refs,
 		                  .n_refs = ARRAY_SIZE(refs) };
-	bool same = digest_eq(clamped, &of->diff_id);
+	bool same = digest_eq(&c->diff_id, &c->of->diff_id);
 
 	if (!same)
-		TRY(put_layer(s, of, index, epoch, clamped, tar_size, err));
+		TRY(put_layer(s, c, err));
 	TRY(store_record_put(s, &r, STORE_SUPERSEDE, NULL, err));
 	if (same)
 		return 0;
-	r.key = origin_key(clamped);
+	r.key = origin_key(&c->diff_id);
 	r.payload = str_of(back.s);
 	return store_record_put(s, &r, STORE_ADOPT, NULL, err);
 }

@@ -27,10 +27,15 @@ int clamp_origin(struct store *s, const struct digest *clamped, struct digest *r
 /* Does any entry have a later time? */
 bool clamp_changes(const struct layer_index *ix, int64_t epoch);
 
-/* Record that `of` becomes `clamped` (whose tar has tar_size bytes), and the clamped layer itself
- * unless it is the same. index is that of `of`. */
-int clamp_put(struct store *s, const struct store_layer *of, const struct layer_index *index,
-              int64_t epoch, const struct digest *clamped, uint64_t tar_size,
-              struct cairn_err *err);
+struct clamped {
+	const struct store_layer *of;    /* the layer as it was built */
+	const struct layer_index *index; /* its index */
+	int64_t epoch;
+	struct digest diff_id; /* of the tar with clamped times */
+	uint64_t tar_size;     /* bytes of that */
+};
+
+/* Record what a layer becomes, and the clamped layer itself unless it is the same. */
+int clamp_put(struct store *s, const struct clamped *c, struct cairn_err *err);
 
 #endif

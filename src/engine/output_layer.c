@@ -72,46 +72,66 @@ static int fail_gone(const struct out_layer *l, bool foreign, struct cairn_err *
 	                  digest_text(own_id(l)).s);
 }
 
-/* The tar out of the layer's directory or of any blob of it; *ret_index (NULL when a blob was
- * read) is the layer's index. */
-static int make_tar(const struct out_layer *l, const struct store_layer *sl,
-                    const struct layer_sink *sink, struct layer_index **ret_index,
-                    struct digest *ret_id, uint64_t *ret_size, struct cairn_err *err)
+/* A tar that was written. */
+struct made_tar {
+	struct digest id;
+	uint64_t size;
+	struct layer_index *index; /* of the layer; NULL: the tar came out of a blob */
+};
+
+/* Any blob of the layer whose bytes are here. */
+static int find_any_blob(const struct out_layer *l, struct digest *ret, bool *ret_found,
+                         struct cairn_err *err)
 {
-	cleanup_arena struct arena *a = arena_new();
 	struct store *s = l->o->opts->store;
-	struct layer_tar_opts opts = LAYER_TAR_OPTS_INIT;
-	struct store_layer_blob blob = { 0 };
 	cleanup_free char *variant = NULL;
+	struct store_layer_blob blob = { 0 };
+
+	*ret_found = false;
+	TRY(store_layer_blob_any(s, own_id(l), &blob, &variant, err));
+	*ret = blob.digest;
+	return variant ? store_blob_find(s, &blob.digest, ret_found, NULL, err) : 0;
+}
+
+static int tar_of_dir(const struct out_layer *l, const char *path, const struct layer_sink *sink,
+                      struct made_tar *ret, struct cairn_err *err)
+{
+	struct layer_tar_opts opts = LAYER_TAR_OPTS_INIT;
 	cleanup_fd int dir = -1;
-	char *path = NULL;
-	bool found = false;
 
-	if (!sl->foreign || clamps(l))
-		TRY(unpacked_dir_find(s, l->ids, l->n, a, &path, err));
-	if (!path && !clamps(l)) {
-		TRY(store_layer_blob_any(s, own_id(l), &blob, &variant, err));
-		if (variant)
-			TRY(store_blob_find(s, &blob.digest, &found, NULL, err));
-		if (found)
-			return tar_of_blob(l, &blob.digest, sink, ret_id, ret_size, err);
-		TRY(unpacked_dir_find(s, l->ids, l->n, a, &path, err));
-	}
-	if (!path) { /* of a base that was clamped: it gets a directory now */
-		char **dirs = NULL;
-
-		if (unpacked_dirs(s, l->o->opts->pool, l->ids, l->n, a, &dirs, err) == 0)
-			path = dirs[l->n - 1];
-	}
-	if (!path)
-		return fail_gone(l, sl->foreign, err);
-	TRY(unpacked_index(s, own_id(l), ret_index, err));
+	TRY(unpacked_index(l->o->opts->store, own_id(l), &ret->index, err));
 	TRY(fs_open_dir(AT_FDCWD, path, &dir, err));
 	opts.sink = sink;
 	opts.pool = l->o->opts->pool;
 	if (clamps(l))
 		opts.clamp_mtime = l->o->opts->epoch;
-	return layer_tar(*ret_index, dir, &opts, ret_id, ret_size, err);
+	return layer_tar(ret->index, dir, &opts, &ret->id, &ret->size, err);
+}
+
+/* The tar out of the layer's directory, or of any blob of it. What was made elsewhere rather
+ * comes out of its blob: out of files it would not be the same. */
+static int make_tar(const struct out_layer *l, bool foreign, const struct layer_sink *sink,
+                    struct made_tar *ret, struct cairn_err *err)
+{
+	const struct unpacked u = { l->o->opts->store, l->o->opts->pool, l->ids, l->n };
+	cleanup_arena struct arena *a = arena_new();
+	struct digest blob;
+	char *path = NULL;
+	bool found = false;
+
+	if (!foreign || clamps(l))
+		TRY(unpacked_dir_find(&u, a, &path, err));
+	if (!path && !clamps(l))
+		TRY(find_any_blob(l, &blob, &found, err));
+	if (found)
+		return tar_of_blob(l, &blob, sink, &ret->id, &ret->size, err);
+	if (!path) { /* of a base that was clamped: it gets a directory now */
+		char **dirs = NULL;
+
+		if (unpacked_dirs(&u, a, &dirs, err) == 0)
+			path = dirs[l->n - 1];
+	}
+	return path ? tar_of_dir(l, path, sink, ret, err) : fail_gone(l, foreign, err);
 }
 
 static int fail_damaged(const struct out_layer *l, const struct store_layer *sl,
@@ -129,19 +149,22 @@ static int fail_damaged(const struct out_layer *l, const struct store_layer *sl,
 static int generate(struct out_layer *l, const struct store_layer *sl, bool known,
                     const struct layer_sink *sink, struct cairn_err *err)
 {
-	cleanup_layer_index struct layer_index *ix = NULL;
 	struct out_meter meter = { l->o, sink };
 	const struct layer_sink metered = { out_meter_write, &meter };
-	struct digest id = { 0 };
-	uint64_t size = 0;
+	struct made_tar made = { 0 };
+	struct clamped c = { .of = sl, .epoch = l->o->opts->epoch };
+	int r = make_tar(l, sl->foreign, &metered, &made, err);
 
-	TRY(make_tar(l, sl, &metered, &ix, &id, &size, err));
-	if (known)
-		return digest_eq(&id, &l->diff_id) ? 0 : fail_damaged(l, sl, err);
-	TRY(clamp_put(l->o->opts->store, sl, ix, l->o->opts->epoch, &id, size, err));
-	l->diff_id = id;
-	l->tar_size = size;
-	return 0;
+	if (r == 0 && known && !digest_eq(&made.id, &l->diff_id))
+		r = fail_damaged(l, sl, err);
+	if (r == 0 && !known) {
+		c.index = made.index;
+		c.diff_id = l->diff_id = made.id;
+		c.tar_size = l->tar_size = made.size;
+		r = clamp_put(l->o->opts->store, &c, err);
+	}
+	layer_index_unref(made.index);
+	return r;
 }
 
 /* --- blobs ------------------------------------------------------------------- */
@@ -244,13 +267,17 @@ static int find_unchanged(struct out_layer *l, const struct store_layer *sl, boo
                           struct cairn_err *err)
 {
 	cleanup_layer_index struct layer_index *ix = NULL;
-	int64_t epoch = l->o->opts->epoch;
+	struct clamped same = { .of = sl,
+		                .epoch = l->o->opts->epoch,
+		                .diff_id = *own_id(l),
+		                .tar_size = sl->tar_size };
 
 	TRY(unpacked_index(l->o->opts->store, own_id(l), &ix, err));
-	if (clamp_changes(ix, epoch))
+	if (clamp_changes(ix, same.epoch))
 		return 0;
 	*ret_known = true;
-	return clamp_put(l->o->opts->store, sl, ix, epoch, own_id(l), sl->tar_size, err);
+	same.index = ix;
+	return clamp_put(l->o->opts->store, &same, err);
 }
 
 int out_layer_prepare(struct out_layer *l, struct cairn_err *err)

@@ -225,6 +225,7 @@ int out_root_write(struct out_job *j, struct cairn_err *err)
 {
 	const struct chain *c = j->image->chain;
 	struct digest *ids = arena_array(j->arena, struct digest, c->n + 1);
+	const struct unpacked u = { j->o->opts->store, j->o->opts->pool, ids, c->n };
 	int *fds = arena_array(j->arena, int, c->n + 1);
 	struct merged m = { .j = j, .dirs = fds, .folder = j->output->type == OUTPUT_LOCAL };
 	cleanup_tree struct tree *t = NULL;
@@ -235,8 +236,8 @@ int out_root_write(struct out_job *j, struct cairn_err *err)
 	/* The layers as they were built: times are clamped on the way. */
 	for (size_t i = 0; i < c->n; i++)
 		ids[i] = j->layers[i]->ids[j->layers[i]->n - 1];
-	TRY(unpacked_tree(j->o->opts->store, ids, c->n, &t, err));
-	TRY(unpacked_dirs(j->o->opts->store, j->o->opts->pool, ids, c->n, j->arena, &dirs, err));
+	TRY(unpacked_tree(&u, &t, err));
+	TRY(unpacked_dirs(&u, j->arena, &dirs, err));
 	m.plan = layer_plan_new();
 	while (r == 0 && n < c->n) {
 		r = fs_open_dir(AT_FDCWD, dirs[n], &fds[n], err);

@@ -47,7 +47,8 @@ int trees_dirs(struct engine_build *b, const struct chain *c, struct arena *a, c
 
 	for (size_t i = 0; i < c->n; i++)
 		ids[i] = c->layers[i].diff_id;
-	return unpacked_dirs(b->opts->store, b->opts->pool, ids, c->n, a, ret, err);
+	return unpacked_dirs(&(struct unpacked){ b->opts->store, b->opts->pool, ids, c->n }, a, ret,
+	                     err);
 }
 
 /* A file that is too large to travel in the index, or a link: read it from its layer. */
@@ -122,8 +123,10 @@ int trees_base_chain(struct engine_build *b, const struct step *s, const struct 
 
 		TRY(store_layer_find(b->opts->store, &config->diff_ids[i], &layer, &found, err));
 		if (found && layer.foreign) { /* unpacked, but on top of other layers? */
-			TRY(unpacked_dir_find(b->opts->store, config->diff_ids, i + 1, b->arena,
-			                      &dir, err));
+			const struct unpacked upto = { b->opts->store, NULL, config->diff_ids,
+				                       i + 1 };
+
+			TRY(unpacked_dir_find(&upto, b->arena, &dir, err));
 			found = dir != NULL;
 		}
 		if (!found)

@@ -14,17 +14,16 @@ int unpacked_index(struct store *s, const struct digest *diff_id, struct layer_i
 	return layer_index_decode(strbuf_view(&bytes), ret, err);
 }
 
-int unpacked_tree(struct store *s, const struct digest *diff_ids, size_t n, struct tree **ret,
-                  struct cairn_err *err)
+int unpacked_tree(const struct unpacked *u, struct tree **ret, struct cairn_err *err)
 {
 	struct tree *t = tree_new();
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < n; i++) {
+	for (size_t i = 0; r == 0 && i < u->n; i++) {
 		struct layer_index *ix = NULL;
 		struct tree *below = t;
 
-		r = unpacked_index(s, &diff_ids[i], &ix, err);
+		r = unpacked_index(u->store, &u->diff_ids[i], &ix, err);
 		if (r < 0)
 			break;
 		t = tree_push(below, ix);
@@ -39,18 +38,17 @@ int unpacked_tree(struct store *s, const struct digest *diff_ids, size_t n, stru
 }
 
 /* Directories of all n layers, NULL where there is none. */
-static int find_dirs(struct store *s, const struct digest *diff_ids, size_t n, struct arena *a,
-                     char **dirs, struct cairn_err *err)
+static int find_dirs(const struct unpacked *u, struct arena *a, char **dirs, struct cairn_err *err)
 {
-	struct digest *keys = arena_array(a, struct digest, 2 * n + 1);
-	char **paths = arena_array(a, char *, 2 * n + 1);
+	struct digest *keys = arena_array(a, struct digest, 2 * u->n + 1);
+	char **paths = arena_array(a, char *, 2 * u->n + 1);
 
-	for (size_t i = 0; i < n; i++) {
-		keys[2 * i] = store_layer_chain_key(diff_ids, i + 1);
-		keys[2 * i + 1] = diff_ids[i];
+	for (size_t i = 0; i < u->n; i++) {
+		keys[2 * i] = store_layer_chain_key(u->diff_ids, i + 1);
+		keys[2 * i + 1] = u->diff_ids[i];
 	}
-	TRY(store_layer_dirs_find(s, keys, 2 * n, paths, err));
-	for (size_t i = 0; i < n; i++) {
+	TRY(store_layer_dirs_find(u->store, keys, 2 * u->n, paths, err));
+	for (size_t i = 0; i < u->n; i++) {
 		const char *p = paths[2 * i] ? paths[2 * i] : paths[2 * i + 1];
 
 		dirs[i] = p ? arena_cstr(a, str_of(p)) : NULL;
@@ -60,13 +58,12 @@ static int find_dirs(struct store *s, const struct digest *diff_ids, size_t n, s
 	return 0;
 }
 
-int unpacked_dir_find(struct store *s, const struct digest *diff_ids, size_t n, struct arena *a,
-                      char **ret, struct cairn_err *err)
+int unpacked_dir_find(const struct unpacked *u, struct arena *a, char **ret, struct cairn_err *err)
 {
-	struct digest keys[2] = { store_layer_chain_key(diff_ids, n), diff_ids[n - 1] };
+	struct digest keys[2] = { store_layer_chain_key(u->diff_ids, u->n), u->diff_ids[u->n - 1] };
 	char *paths[2] = { NULL, NULL };
 
-	TRY(store_layer_dirs_find(s, keys, 2, paths, err));
+	TRY(store_layer_dirs_find(u->store, keys, 2, paths, err));
 	*ret = paths[0] || paths[1] ? arena_cstr(a, str_of(paths[0] ? paths[0] : paths[1])) : NULL;
 	free(paths[0]);
 	free(paths[1]);
@@ -123,10 +120,12 @@ static int commit(struct store_layer_txn *txn, const struct store_layer *l,
 	return store_layer_commit(txn, &n, ret_path, err);
 }
 
-/* Make the directory of the last of n layers from that of the layer it was clamped from. */
-static int unpack_clamped(struct store *s, struct pool *pool, const struct digest *diff_ids,
-                          size_t n, const char *from, char **ret_path, struct cairn_err *err)
+/* Make the directory of the topmost layer from that of the layer it was clamped from. */
+static int unpack_clamped(const struct unpacked *u, const char *from, char **ret_path,
+                          struct cairn_err *err)
 {
+	const struct unpacked lower = { u->store, u->pool, u->diff_ids, u->n - 1 };
+	const struct digest *diff_id = &u->diff_ids[u->n - 1];
 	cleanup_store_layer_txn struct store_layer_txn *txn = NULL;
 	cleanup_layer_plan struct layer_plan *plan = NULL;
 	cleanup_layer_result struct layer_result made = { 0 };
@@ -137,51 +136,53 @@ static int unpack_clamped(struct store *s, struct pool *pool, const struct diges
 	struct store_layer l = { 0 };
 	bool found = false;
 
-	TRY(store_layer_find(s, &diff_ids[n - 1], &l, &found, err));
-	TRY(unpacked_index(s, &diff_ids[n - 1], &ix, err));
-	TRY(unpacked_tree(s, diff_ids, n - 1, &below, err));
+	TRY(store_layer_find(u->store, diff_id, &l, &found, err));
+	TRY(unpacked_index(u->store, diff_id, &ix, err));
+	TRY(unpacked_tree(&lower, &below, err));
 	TRY(fs_open_dir(AT_FDCWD, from, &in, err));
-	TRY(store_layer_begin(s, &txn, err));
+	TRY(store_layer_begin(u->store, &txn, err));
 	TRY(fs_open_dir(AT_FDCWD, store_layer_txn_fs(txn), &out, err));
 	opts.out_dirfd = out;
-	opts.pool = pool;
+	opts.pool = u->pool;
 	plan = plan_of(ix, in);
 	TRY(layer_write(plan, below, &opts, &made, err));
 	return commit(txn, &l, &made, ret_path, err);
 }
 
 /* *ret_path stays NULL when nothing is known about where the layer came from. */
-static int make_dir(struct store *s, struct pool *pool, const struct digest *diff_ids, size_t n,
-                    struct arena *a, char **ret_path, struct cairn_err *err)
+static int make_dir(const struct unpacked *u, struct arena *a, char **ret_path,
+                    struct cairn_err *err)
 {
 	cleanup_free char *path = NULL;
-	struct digest origin;
+	struct digest id;
+	struct unpacked origin = { u->store, u->pool, &id, 1 };
 	char *from = NULL;
 	bool found = false;
 
-	TRY(clamp_origin(s, &diff_ids[n - 1], &origin, &found, err));
+	TRY(clamp_origin(u->store, &u->diff_ids[u->n - 1], &id, &found, err));
 	if (found)
-		TRY(unpacked_dir_find(s, &origin, 1, a, &from, err));
+		TRY(unpacked_dir_find(&origin, a, &from, err));
 	if (!from)
 		return 0;
-	TRY(unpack_clamped(s, pool, diff_ids, n, from, &path, err));
+	TRY(unpack_clamped(u, from, &path, err));
 	*ret_path = arena_cstr(a, str_of(path));
 	return 0;
 }
 
-int unpacked_dirs(struct store *s, struct pool *pool, const struct digest *diff_ids, size_t n,
-                  struct arena *a, char ***ret, struct cairn_err *err)
+int unpacked_dirs(const struct unpacked *u, struct arena *a, char ***ret, struct cairn_err *err)
 {
-	char **dirs = arena_array(a, char *, n + 1);
+	char **dirs = arena_array(a, char *, u->n + 1);
 
-	TRY(find_dirs(s, diff_ids, n, a, dirs, err));
-	for (size_t i = 0; i < n; i++) {
+	TRY(find_dirs(u, a, dirs, err));
+	for (size_t i = 0; i < u->n; i++) {
+		const struct unpacked upto = { u->store, u->pool, u->diff_ids, i + 1 };
+
 		if (!dirs[i])
-			TRY(make_dir(s, pool, diff_ids, i + 1, a, &dirs[i], err));
+			TRY(make_dir(&upto, a, &dirs[i], err));
 		if (!dirs[i])
 			return cairn_fail(err, CAIRN_E_NOT_FOUND,
 			                  "layer %s is not unpacked in the store",
-			                  digest_text(&diff_ids[i]).s);
+			                  digest_text(&u->diff_ids[i]).s);
 	}
 	*ret = dirs;
 	return 0;

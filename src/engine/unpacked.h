@@ -11,25 +11,28 @@
 
 struct pool;
 
+/* Layers that lie on each other. */
+struct unpacked {
+	struct store *store;
+	struct pool *pool;             /* NULL: the calling thread alone */
+	const struct digest *diff_ids; /* bottom first; borrowed */
+	size_t n;
+};
+
 /* The index of a layer; owned. Fails with CAIRN_E_NOT_FOUND, CAIRN_E_DIGEST. */
 int unpacked_index(struct store *s, const struct digest *diff_id, struct layer_index **ret,
                    struct cairn_err *err);
 
-/* The merged tree of n layers, bottom first; owned. */
-int unpacked_tree(struct store *s, const struct digest *diff_ids, size_t n, struct tree **ret,
-                  struct cairn_err *err);
+/* Their merged tree; owned. */
+int unpacked_tree(const struct unpacked *u, struct tree **ret, struct cairn_err *err);
 
-/* Absolute directories of n layers in overlay form, bottom first; in a. A layer that was made
- * by clamping times (clamp.h) gets its directory now, which takes as long as copying it.
- *
- * pool  NULL: the calling thread alone
+/* Their absolute directories in overlay form, bottom first; in a. A layer that was made by
+ * clamping times (clamp.h) gets its directory now, which takes as long as copying it.
  *
  * Fails with CAIRN_E_NOT_FOUND, naming the layer that has no directory. */
-int unpacked_dirs(struct store *s, struct pool *pool, const struct digest *diff_ids, size_t n,
-                  struct arena *a, char ***ret, struct cairn_err *err);
+int unpacked_dirs(const struct unpacked *u, struct arena *a, char ***ret, struct cairn_err *err);
 
-/* The directory of the last of n layers alone, if there is one: NULL or in a. */
-int unpacked_dir_find(struct store *s, const struct digest *diff_ids, size_t n, struct arena *a,
-                      char **ret, struct cairn_err *err);
+/* The directory of the topmost layer alone, if there is one: NULL or in a. */
+int unpacked_dir_find(const struct unpacked *u, struct arena *a, char **ret, struct cairn_err *err);
 
 #endif
