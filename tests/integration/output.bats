@@ -14,6 +14,7 @@ teardown() {
 	if mountpoint -q "$BATS_TEST_TMPDIR/small" 2>/dev/null; then
 		umount "$BATS_TEST_TMPDIR/small"
 	fi
+	[ -z "${REGISTRY_PID-}" ] || kill "$REGISTRY_PID" 2>/dev/null || true
 	remove_stores
 }
 
@@ -368,4 +369,77 @@ build_elsewhere() { # N
 	build_ok -t twice -o "type=oci,dest=$OUT/c.tar" <<<$'FROM base\nRUN true\nRUN true'
 	skopeo copy -q "oci-archive:$OUT/c.tar" "dir:$OUT/dir"
 	[ "$(tar -tf "$OUT/c.tar" | sort | uniq -d)" = "" ]
+}
+
+# A registry of Debian's docker-registry on a free port; sets REGISTRY.
+start_registry() {
+	local port
+	for port in 5401 5402 5403 5404 5405; do
+		cat >"$OUT/registry.yml" <<-END
+		version: 0.1
+		storage: {filesystem: {rootdirectory: $OUT/registry}}
+		http: {addr: 127.0.0.1:$port}
+		END
+		docker-registry serve "$OUT/registry.yml" >"$OUT/registry.log" 2>&1 3>&- &
+		REGISTRY_PID=$!
+		for _ in $(seq 50); do
+			if curl -fs "http://127.0.0.1:$port/v2/" >/dev/null && kill -0 $REGISTRY_PID 2>/dev/null; then
+				REGISTRY=127.0.0.1:$port
+				return 0
+			fi
+			kill -0 $REGISTRY_PID 2>/dev/null || break
+			sleep 0.1
+		done
+	done
+	return 1
+}
+
+put_blob() { # FILE: into the layout, printing digest and size
+	local d
+	d=$(sha256sum <"$1" | cut -c1-64)
+	cp "$1" "$OUT/foreign/blobs/sha256/$d"
+	printf '"digest":"sha256:%s","size":%s' "$d" "$(stat -c %s "$1")"
+}
+
+# An image whose layer GNU tar made: cairn's form of the same files is another one.
+make_foreign() {
+	mkdir -p "$OUT/foreign/blobs/sha256"
+	gzip -dcf "$BATS_FILE_TMPDIR/base.tar" >"$OUT/layer.tar"
+	gzip -1 -k "$OUT/layer.tar"
+	printf '{"architecture":"amd64","os":"linux","config":{},"rootfs":{"type":"layers","diff_ids":["sha256:%s"]}}' \
+		"$(sha256sum <"$OUT/layer.tar" | cut -c1-64)" >"$OUT/config.json"
+	printf '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.image.config.v1+json",%s},"layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar+gzip",%s}]}' \
+		"$(put_blob "$OUT/config.json")" "$(put_blob "$OUT/layer.tar.gz")" >"$OUT/manifest.json"
+	printf '{"schemaVersion":2,"manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json",%s,"annotations":{"org.opencontainers.image.ref.name":"1"}}]}' \
+		"$(put_blob "$OUT/manifest.json")" >"$OUT/foreign/index.json"
+	echo '{"imageLayoutVersion":"1.0.0"}' >"$OUT/foreign/oci-layout"
+}
+
+@test "a layer made elsewhere goes out as it came in, or not at all" {
+	need skopeo
+	need docker-registry
+	need curl
+	[ "$(uname -m)" = x86_64 ] || skip "the image is for amd64"
+	start_registry
+	make_foreign
+	skopeo copy -q --dest-tls-verify=false "oci:$OUT/foreign:1" "docker://$REGISTRY/foreign:1"
+	local df=$'FROM '$REGISTRY$'/foreign:1\nRUN echo x >/x'
+	local layer
+	layer=sha256:$(sha256sum <"$OUT/layer.tar.gz" | cut -c1-64)
+	build_ok -o "type=oci,dest=$OUT/a.tar,compression=zstd" -o "type=docker,dest=$OUT/d.tar" <<<"$df"
+	kill $REGISTRY_PID
+	skopeo copy -q "oci-archive:$OUT/a.tar" "dir:$OUT/dir"
+	[ "$(jq -r '.layers[0] | .digest + " " + .mediaType' "$OUT/dir/manifest.json")" = \
+		"$layer application/vnd.oci.image.layer.v1.tar+gzip" ]
+	skopeo copy -q "docker-archive:$OUT/d.tar" "dir:$OUT/dir2"
+	# Its bytes are gone: the same files would be another layer.
+	local file
+	for file in "$CAIRN_HOME"/blobs/*; do
+		cmp -s "$file" "$OUT/layer.tar.gz" && rm -f "$file"
+	done
+	build_fails -o "type=docker,dest=$OUT/e.tar" <<<"$df"
+	[[ $output == *"was made elsewhere and its original bytes are gone"* ]]
+	[ ! -e "$OUT/e.tar" ]
+	build_ok -o "type=tar,dest=$OUT/f.tar" <<<"$df"
+	[ "$(tar -xOf "$OUT/f.tar" x)" = x ]
 }
