@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Make an image that is awkward to unpack, as an OCI layout folder.
 
-usage: make_image.py FOLDER MARK [BYTES]
+usage: [MAKE_IMAGE_LIE=1] make_image.py FOLDER MARK [BYTES]
 
 MARK is the content of /mark, so that another one makes another image; BYTES are random
-ones in a layer of their own, for transfers that take a while.
+ones in a layer of their own, for transfers that take a while.  A lying image has a config
+that promises another third layer.
 """
 import gzip
 import hashlib
@@ -116,10 +117,12 @@ def main():
     if len(sys.argv) > 3:
         layers.append(([entry("random", data=os.urandom(int(sys.argv[3])))], "", lambda d: d))
     tars = [tar(entries) for entries, _, _ in layers]
+    diff_ids = ["sha256:" + hashlib.sha256(t).hexdigest() for t in tars]
+    if os.environ.get("MAKE_IMAGE_LIE"):
+        diff_ids[2] = diff_ids[2][:-8] + "00000000"
     config = {"architecture": ARCH.get(platform.machine(), platform.machine()), "os": "linux",
               "config": {"Env": ["PATH=/usr/bin", "FROM_BASE=1"], "Cmd": ["sh"]},
-              "rootfs": {"type": "layers",
-                         "diff_ids": ["sha256:" + hashlib.sha256(t).hexdigest() for t in tars]}}
+              "rootfs": {"type": "layers", "diff_ids": diff_ids}}
     manifest = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
                 "config": described(root, "config.v1+json", json.dumps(config).encode()),
                 "layers": [described(root, "layer.v1.tar" + suffix, pack(t))

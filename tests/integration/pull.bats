@@ -1,0 +1,343 @@
+#!/usr/bin/env bats
+# Base images from a registry: what is unpacked, when the network is asked, what breaks.
+load common
+
+setup_file() {
+	local tool
+	for tool in docker-registry skopeo zstd python3 htpasswd; do
+		command -v $tool >/dev/null || skip "$tool is not installed"
+	done
+	make_image one "1" >"$BATS_FILE_TMPDIR/one.digest"
+	make_image two "2" >"$BATS_FILE_TMPDIR/two.digest"
+	make_image big "3" 12000000 >/dev/null
+	MAKE_IMAGE_LIE=1 make_image liar "4" >/dev/null
+}
+
+setup() {
+	setup_suite_dirs
+	unset SOURCE_DATE_EPOCH DOCKER_CONFIG
+	HELPERS=()
+	start_registry
+	push one app:1
+}
+
+teardown() {
+	local pid
+	for pid in "${HELPERS[@]}"; do
+		kill -9 "$pid" 2>/dev/null || true
+		wait "$pid" 2>/dev/null || true
+	done
+	remove_stores
+}
+
+make_image() { # NAME MARK [BYTES]
+	python3 "$BATS_TEST_DIRNAME/make_image.py" "$BATS_FILE_TMPDIR/$1" "${@:2}"
+}
+
+free_port() {
+	python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
+wait_port() { # PORT
+	local i
+	for ((i = 0; i < 200; i++)); do
+		if (: <>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; then
+			return
+		fi
+		sleep 0.05
+	done
+	echo "nothing listens on port $1"
+	return 1
+}
+
+start_registry() { # [MORE-CONFIGURATION]
+	DATA=$BATS_TEST_TMPDIR/data
+	PORT=$(free_port)
+	REG=127.0.0.1:$PORT
+	cat >"$BATS_TEST_TMPDIR/registry.yml" <<-END
+	version: 0.1
+	log: {level: error}
+	storage: {filesystem: {rootdirectory: $DATA}}
+	http: {addr: "$REG"}
+	${1-}
+	END
+	docker-registry serve "$BATS_TEST_TMPDIR/registry.yml" >"$BATS_TEST_TMPDIR/registry.log" 2>&1 3>&- &
+	REGISTRY=$!
+	HELPERS+=("$REGISTRY")
+	wait_port "$PORT"
+}
+
+stop_registry() {
+	kill -9 "$REGISTRY"
+	wait "$REGISTRY" 2>/dev/null || true
+}
+
+push() { # IMAGE NAME:TAG [OPTION...]
+	skopeo --insecure-policy --tmpdir "$BATS_TEST_TMPDIR" copy -q --preserve-digests --dest-tls-verify=false \
+		"${@:3}" "oci:$BATS_FILE_TMPDIR/$1" "docker://$REG/$2"
+}
+
+# A proxy in front of the registry; $REG leads through it afterwards.
+start_proxy() { # OPTION...
+	PROXY_LOG=$BATS_TEST_TMPDIR/proxy.log
+	: >"$PROXY_LOG"
+	python3 "$BATS_TEST_DIRNAME/slow_proxy.py" "$PORT" "$PROXY_LOG" "$@" >"$BATS_TEST_TMPDIR/proxy.port" 3>&- &
+	HELPERS+=("$!")
+	local i
+	for ((i = 0; i < 100; i++)); do
+		[ -s "$BATS_TEST_TMPDIR/proxy.port" ] && break
+		sleep 0.05
+	done
+	REG=127.0.0.1:$(<"$BATS_TEST_TMPDIR/proxy.port")
+}
+
+# File of a blob of the pushed image, by the position of its layer.
+layer_file() { # IMAGE INDEX
+	local hex
+	hex=$(layer_digest "$1" "$2")
+	hex=${hex#sha256:}
+	echo "$DATA/docker/registry/v2/blobs/sha256/${hex:0:2}/$hex/data"
+}
+
+layer_digest() { # IMAGE INDEX
+	local top
+	top=$(jq -r '.manifests[0].digest' "$BATS_FILE_TMPDIR/$1/index.json")
+	jq -r ".layers[$2].digest" "$BATS_FILE_TMPDIR/$1/blobs/sha256/${top#sha256:}"
+}
+
+# Complete layers in the store, and what unfinished work has left.
+unpacked() {
+	find "$CAIRN_HOME/layers" -mindepth 1 -maxdepth 1 | wc -l
+}
+
+mark() { # OPTION...: the base's mark as a step sees it
+	build_ok --no-cache "$@" <<-END
+	FROM $REG/app:1
+	RUN echo mark=\$(cat /mark)
+	END
+	grep -oE '^#[0-9]+ [0-9.]+ mark=.*' <<<"$output" | sed 's/.*mark=//'
+}
+
+@test "layers are unpacked as they lie on each other" {
+	build_ok --output "type=tar,dest=$BATS_TEST_TMPDIR/root.tar" <<-END
+	FROM $REG/app:1
+	END
+	tar -tvf "$BATS_TEST_TMPDIR/root.tar" --numeric-owner |
+		awk '{ $3 = $1 ~ /^d/ ? "-" : $3; $4 = $5 = ""; print }' | tr -s ' ' |
+		sed 's| \./| |; s| /| |; s|/$||' | grep -vE ' -> busybox$|bin/busybox$' | LC_ALL=C sort -k4 >"$BATS_TEST_TMPDIR/got"
+	sed 's/^\t*//' >"$BATS_TEST_TMPDIR/want" <<-'END'
+	lrwxrwxrwx 0/0 0 bin -> usr/bin
+	drwxr-x--- 3/4 - data
+	-rw-r--r-- 0/0 3 data/new
+	drwxr-xr-x 0/0 - dev
+	drwxr-xr-x 0/0 - etc
+	-rw-r--r-- 0/0 30 etc/passwd
+	-rw-r--r-- 0/0 30 etc/passwd.link
+	-rw-r--r-- 0/0 1 etc/twice
+	drwxr-xr-x 0/0 - keep
+	-rw-r--r-- 0/0 0 keep/stays
+	lrwxrwxrwx 0/0 0 lib -> usr/lib
+	-rw-r--r-- 0/0 1 mark
+	-rw-r--r-- 1234/4321 1 owned
+	drwx--x--x 0/0 - plain
+	-rw-r--r-- 0/0 0 plain/inside
+	drwxr-xr-x 0/0 - proc
+	drwx------ 0/0 - root
+	-rw-r--r-- 0/0 0 root/x
+	drwxr-xr-x 0/0 - sys
+	drwxrwxrwt 0/0 - tmp
+	-rw-r--r-- 0/0 0 tmp/y
+	-rw-r--r-- 0/0 4 turns
+	drwxr-xr-x 0/0 - usr
+	drwxr-xr-x 0/0 - usr/bin
+	-rwxr-xr-x 0/0 1 usr/bin/capable
+	-rwsr-xr-x 0/0 1 usr/bin/setuid
+	-rwsr-xr-x 0/0 1 usr/bin/setuid.link
+	drwxr-xr-x 0/0 - usr/lib
+	-rw-r--r-- 0/0 3 usr/lib/foo
+	END
+	diff -u "$BATS_TEST_TMPDIR/want" "$BATS_TEST_TMPDIR/got"
+	grep -aq SCHILY.xattr.security.capability "$BATS_TEST_TMPDIR/root.tar"
+}
+
+@test "a step sees the image, and what it knows about itself" {
+	build_ok <<-END
+	FROM $REG/app:1
+	RUN [ "\$FROM_BASE" = 1 ] && [ -u /usr/bin/setuid.link ] && [ "\$(cat /lib/foo /data/new)" = foonew ] && \
+	    [ ! -e /keep/gone ] && [ ! -e /data/old ] && [ ! -e /data/sub ] && [ -f /turns ] && [ -f /plain/inside ]
+	RUN rm -r /usr/lib/foo /data /keep/stays && echo changed >/etc/passwd.link && grep -q root /etc/passwd
+	END
+}
+
+@test "what is in the store is built without a registry" {
+	local df
+	df=$(printf 'FROM %s/app:1\nRUN echo running\n' "$REG")
+	build_ok <<<"$df"
+	stop_registry
+	build_ok --no-cache <<<"$df"
+	[[ $output == *" running"* ]]
+	LD_DEBUG=files build_ok <<<"$df"
+	[[ $output == *libc.so* && $output != *libcurl* ]]
+}
+
+@test "without image and registry the error says what to do" {
+	stop_registry
+	build_fails <<-END
+	FROM $REG/app:1
+	END
+	[[ $output == *"Dockerfile:1: base image '$REG/app:1'"*"cairn import"* ]]
+}
+
+@test "--pull notices a tag that has moved, and needs the registry" {
+	[ "$(mark)" = 1 ]
+	push two app:1
+	[ "$(mark)" = 1 ]
+	[ "$(mark --pull)" = 2 ]
+	[ "$(mark)" = 2 ]
+	stop_registry
+	build_fails --pull <<-END
+	FROM $REG/app:1
+	END
+	[[ $output == *"without --pull"* ]]
+}
+
+@test "a digest is pinned: registry once, then the store" {
+	local digest wrong
+	digest=$(<"$BATS_FILE_TMPDIR/one.digest")
+	wrong=$(<"$BATS_FILE_TMPDIR/two.digest")
+	push two app:1
+	build_ok --no-cache <<-END
+	FROM $REG/app:1@$digest
+	RUN [ \$(cat /mark) = 1 ]
+	END
+	stop_registry
+	build_ok --no-cache --pull <<-END
+	FROM $REG/app@$digest
+	RUN [ \$(cat /mark) = 1 ]
+	END
+	build_fails <<-END
+	FROM $REG/app@$wrong
+	END
+}
+
+@test "COPY --from and --build-context take images from the registry" {
+	push two other:2
+	build_ok --build-context "ctx-image=docker-image://$REG/other:2" <<-END
+	FROM $REG/app:1
+	COPY --from=$REG/other:2 /mark /mark2
+	COPY --from=ctx-image /mark /mark3
+	RUN [ "\$(cat /mark /mark2 /mark3)" = 122 ]
+	END
+}
+
+@test "changed bytes at the registry are noticed, and nothing of them stays" {
+	local file
+	file=$(layer_file one 1)
+	cp "$file" "$BATS_TEST_TMPDIR/good"
+	printf X | dd of="$file" bs=1 seek=100 conv=notrunc status=none
+	build_fails <<-END
+	FROM $REG/app:1
+	END
+	[[ $output == *"$(layer_digest one 1)"*"digest"* ]]
+	[ "$(unpacked)" -le 1 ]
+	cp "$BATS_TEST_TMPDIR/good" "$file"
+	[ "$(mark)" = 1 ]
+}
+
+@test "a layer that is not what the config says is refused" {
+	push liar app:1
+	build_fails <<-END
+	FROM $REG/app:1
+	END
+	[[ $output == *"layer 3 of '$REG/app:1' holds sha256:"*"config says"* ]]
+	[ "$(unpacked)" = 2 ]
+}
+
+@test "a transfer that breaks goes on where it was" {
+	push big app:1
+	start_proxy --cut 5000000
+	[ "$(mark)" = 3 ]
+	grep -q cut "$PROXY_LOG"
+	grep -qi '^range: bytes=[1-9]' "$PROXY_LOG"
+}
+
+@test "killed while it pulls: the next build goes on" {
+	push big app:1
+	start_proxy --rate 3000000
+	printf 'FROM %s/app:1\nRUN echo mark=$(cat /mark)\n' "$REG" >"$CTX/Dockerfile"
+	"$CAIRN" build --progress=plain "$CTX" >/dev/null 2>&1 3>&- &
+	local pid=$! i
+	for ((i = 0; i < 100 && $(unpacked 2>/dev/null || echo 0) < 5; i++)); do
+		sleep 0.1
+	done
+	pkill -9 -P "$pid" || true # rootless: the one inside the user namespace
+	kill -9 "$pid"
+	wait "$pid" || true
+	[ "$(unpacked)" -ge 5 ]
+	[ "$(unpacked)" -lt 7 ]
+	rm "$(layer_file big 0)" # is here already: not asked for again
+	[ "$(mark)" = 3 ]
+	[ "$("$CAIRN" run "$REG/app:1" wc -c /random)" = "12000000 /random" ]
+}
+
+@test "an interrupt ends a pull at once" {
+	push big app:1
+	start_proxy --rate 500000
+	printf 'FROM %s/app:1\nRUN true\n' "$REG" >"$CTX/Dockerfile"
+	"$CAIRN" build --progress=plain "$CTX" >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
+	local pid=$! status=0 from
+	for ((i = 0; i < 100; i++)); do
+		grep -q pulling "$BATS_TEST_TMPDIR/out" && break
+		sleep 0.1
+	done
+	from=$SECONDS
+	kill -TERM "$pid"
+	wait "$pid" || status=$?
+	[ "$status" -ne 0 ]
+	[ $((SECONDS - from)) -le 3 ]
+	grep -q 'pulling layer [0-9]*/6' "$BATS_TEST_TMPDIR/out"
+}
+
+@test "two builds that need the same base at once download it once" {
+	push big app:1
+	start_proxy --rate 12000000
+	local i pids=()
+	for i in 1 2; do
+		mkdir -p "$CTX/$i"
+		printf 'FROM %s/app:1\nRUN echo %s >/made\n' "$REG" $i >"$CTX/$i/Dockerfile"
+		"$CAIRN" build --progress=plain -t "made$i" "$CTX/$i" >"$BATS_TEST_TMPDIR/out$i" 2>&1 3>&- &
+		pids+=("$!")
+	done
+	wait "${pids[0]}"
+	wait "${pids[1]}"
+	[ "$(grep -c "^GET .*/blobs/$(layer_digest big 5)" "$PROXY_LOG")" = 1 ]
+	[ "$("$CAIRN" run made1 cat /made)$("$CAIRN" run made2 cat /made)" = 12 ]
+	[ "$(unpacked)" = 7 ] # 5 different ones of the base and 2 of the builds
+}
+
+@test "layers of the base leave as they came" {
+	build_ok --output "type=oci,dest=$BATS_TEST_TMPDIR/out.tar" <<-END
+	FROM $REG/app:1
+	RUN touch /new
+	END
+	mkdir "$BATS_TEST_TMPDIR/oci"
+	tar -xf "$BATS_TEST_TMPDIR/out.tar" -C "$BATS_TEST_TMPDIR/oci"
+	local i
+	for i in 0 1 2 3 4; do
+		[ -f "$BATS_TEST_TMPDIR/oci/blobs/sha256/$(layer_digest one $i | cut -d: -f2)" ]
+	done
+}
+
+@test "credentials come from Docker's config.json" {
+	stop_registry
+	htpasswd -Bbn me secret >"$BATS_TEST_TMPDIR/htpasswd" 2>/dev/null
+	start_registry "auth: {htpasswd: {realm: test, path: $BATS_TEST_TMPDIR/htpasswd}}"
+	push one app:1 --dest-creds me:secret
+	build_fails <<-END
+	FROM $REG/app:1
+	END
+	mkdir "$BATS_TEST_TMPDIR/docker"
+	export DOCKER_CONFIG=$BATS_TEST_TMPDIR/docker
+	printf '{"auths":{"%s":{"auth":"%s"}}}' "$REG" "$(printf me:secret | base64)" >"$DOCKER_CONFIG/config.json"
+	[ "$(mark)" = 1 ]
+}

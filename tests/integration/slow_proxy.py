@@ -1,0 +1,72 @@
+#!/usr/bin/env python3
+"""A TCP proxy between a client and a registry on loopback that is slow, or cuts a transfer.
+
+usage: slow_proxy.py PORT LOG [--rate BYTES] [--cut BYTES]
+
+Prints its own port. --rate: bytes a second and connection. --cut: the first connection that
+carries so many bytes from the server is closed there. LOG gets a line for each request and for
+each range asked for, and one for the cut.
+"""
+import argparse
+import re
+import socket
+import threading
+import time
+
+parser = argparse.ArgumentParser()
+parser.add_argument("port", type=int)
+parser.add_argument("log")
+parser.add_argument("--rate", type=int)
+parser.add_argument("--cut", type=int)
+args = parser.parse_args()
+lock = threading.Lock()
+
+
+def note(line):
+    with lock, open(args.log, "a") as f:
+        f.write(line + "\n")
+
+
+def may_cut():
+    with lock:
+        mine, args.cut = args.cut, None
+    return mine is not None
+
+
+def upstream(client, server):
+    while data := client.recv(65536):
+        for m in re.finditer(rb"(?im)^(GET|range:) (\S+)", data):
+            note(b" ".join(m.groups()).decode())
+        server.sendall(data)
+    server.shutdown(socket.SHUT_WR)
+
+
+def downstream(client, server):
+    sent, cut = 0, args.cut
+    while data := server.recv(8192):
+        if cut and sent + len(data) > cut and may_cut():
+            note("cut")
+            client.sendall(data[:cut - sent])
+            break
+        client.sendall(data)
+        sent += len(data)
+        if args.rate:
+            time.sleep(len(data) / args.rate)
+    for s in (client, server):
+        s.shutdown(socket.SHUT_RDWR)
+
+
+def quietly(fn, *more):
+    try:
+        fn(*more)
+    except OSError:
+        pass
+
+
+listener = socket.create_server(("127.0.0.1", 0))
+print(listener.getsockname()[1], flush=True)
+while True:
+    client, _ = listener.accept()
+    server = socket.create_connection(("127.0.0.1", args.port))
+    for fn in (upstream, downstream):
+        threading.Thread(target=quietly, args=(fn, client, server), daemon=True).start()
