@@ -124,7 +124,7 @@ bool build_outputs_stdout(const struct outputs_opts *o)
 
 /* --- metadata ------------------------------------------------------------------ */
 
-static json_t *text(const char *s)
+static json_t *json_text(const char *s)
 {
 	return json_str(str_of(s));
 }
@@ -135,15 +135,15 @@ static json_t *descriptor(const struct engine_image *im, const struct descriptor
 	char created[CLOCK_TEXT_MAX];
 
 	(void)json_object_set_new(annotations, "config.digest",
-	                          text(digest_text(&im->config_digest).s));
+	                          json_text(digest_text(&im->config_digest).s));
 	(void)json_object_set_new(annotations, "org.opencontainers.image.created",
-	                          text(clock_text(im->created, created)));
+	                          json_text(clock_text(im->created, created)));
 	(void)json_object_set_new(j, "annotations", annotations);
 	return j;
 }
 
 void build_metadata(const struct engine_image *im, const struct outputs_result *outputs,
-                    const char *const *names, int64_t wall_ns, struct strbuf *out)
+                    const char *const *names, int64_t wall_ns, struct strbuf *text)
 {
 	cleanup_json json_t *j = json_object();
 	json_t *own = json_object();
@@ -161,20 +161,20 @@ void build_metadata(const struct engine_image *im, const struct outputs_result *
 	}
 	(void)json_object_set_new(own, "steps", json_integer(im->n_steps));
 	(void)json_object_set_new(own, "cached", json_integer(im->n_cached));
-	(void)json_object_set_new(own, "seconds", json_real((double)(wall_ns / 1000000) / 1000));
+	(void)json_object_set_new(own, "seconds", json_real((double)wall_ns / CLOCK_SEC));
 	(void)json_object_set_new(j, "cairn", own);
 	(void)json_object_set_new(j, "containerimage.config.digest",
-	                          text(digest_text(&im->config_digest).s));
+	                          json_text(digest_text(&im->config_digest).s));
 	if (outputs->has_manifest) {
 		(void)json_object_set_new(j, "containerimage.descriptor",
 		                          descriptor(im, &outputs->manifest));
 		(void)json_object_set_new(j, "containerimage.digest",
-		                          text(digest_text(&outputs->manifest.digest).s));
+		                          json_text(digest_text(&outputs->manifest.digest).s));
 	}
 	if (joined.len)
 		(void)json_object_set_new(j, "image.name", json_str(strbuf_view(&joined)));
 	pretty = json_dumps(j, JSON_INDENT(2) | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(6));
-	strbuf_cstr(out, pretty);
-	strbuf_char(out, '\n');
+	strbuf_cstr(text, pretty);
+	strbuf_char(text, '\n');
 	free(pretty);
 }

@@ -394,7 +394,8 @@ int outputs_finish(struct outputs *o, struct engine_image *image, struct outputs
 		emit_output(&shown, i, EVENT_DONE, NULL);
 	}
 	if (r < 0) {
-		emit_output(&shown, i, EVENT_FAILED, err);
+		emit_output(&shown, i,
+		            err->code == CAIRN_E_CANCELLED ? EVENT_CANCELED : EVENT_FAILED, err);
 		return r;
 	}
 	*ret = result;
