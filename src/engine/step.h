@@ -45,8 +45,15 @@ struct step_work {
 	struct digest content; /* of result.index */
 };
 
+enum run_stream { /* numbers of the descriptors */
+	RUN_STDOUT = 1,
+	RUN_STDERR = 2,
+	RUN_STREAM_N_,
+};
+
 /* A command that runs. */
 struct step_run {
+	bool closed[RUN_STREAM_N_]; /* the command has closed that stream */
 	struct sandbox_proc *proc;
 	struct rootfs_step *root;
 	struct store_layer_txn *txn;
@@ -181,6 +188,21 @@ int copy_plan(struct layer_plan *plan, const struct copy_target *t, const struct
 
 /* --- result.c --- */
 int result_image(struct engine_build *b, struct engine_image *ret, struct cairn_err *err);
+
+/* --- step.c --- */
+void step_emit(struct step *s, enum event_kind kind);
+/* Nothing more is started, what runs is killed; the first failure is the build's. */
+void steps_stop(struct engine_build *b, const struct cairn_err *err);
+/* Start what can be started now. */
+void steps_advance(struct engine_build *b);
+/* There is output to be read. */
+void step_output(struct step *s, enum run_stream stream);
+/* The command has ended: read the rest, keep its changes or fail. */
+void step_ended(struct step *s);
+
+/* --- loop.c --- */
+/* Until every needed step is done, or something failed and nothing runs any more. */
+void loop_run(struct engine_build *b);
 
 /* --- build.c --- */
 void build_emit(struct engine_build *b, const struct build_event *ev);

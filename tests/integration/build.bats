@@ -22,11 +22,11 @@ wrote() { # TEXT
 	echo hello >"$CTX/a.txt"
 	build_ok -t one --iidfile "$BATS_TEST_TMPDIR/a" <<-'EOF'
 	FROM base
-	WORKDIR /work
+	WORKDIR /srv
 	COPY a.txt ./
 	RUN cat a.txt >b.txt && cat /proc/uptime >now
 	ENV X=1
-	CMD ["cat", "/work/b.txt"]
+	CMD ["cat", "/srv/b.txt"]
 	EOF
 	[ "$("$CAIRN" run one)" = hello ]
 	touch "$CTX/a.txt"

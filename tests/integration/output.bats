@@ -36,7 +36,7 @@ dockerfile() {
 	    touch -d '2001-02-03 04:05:06' /data/dir && echo gone >/data/gone && \
 	    name=$(printf '%0120d' 7) && echo long >/data/$name && echo "ü" >"/data/ü x"
 	RUN rm /data/gone /bin/yes && echo new >/data/new
-	WORKDIR /work/dir
+	WORKDIR /srv/dir
 	ENV A=1
 	CMD ["cat", "/data/a.txt"]
 	END

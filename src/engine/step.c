@@ -1,0 +1,373 @@
+/* The life of a step: started when it can be, run, kept or failed. */
+#include "step.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "util/clock.h"
+
+#define OUTPUT_READ 65536
+
+/* Is it the target, or one that the target's files come from by standing on it? */
+static bool below_target(const struct step *s)
+{
+	const struct graph_node *n = s->b->target->node;
+
+	while (n && n != s->node)
+		n = n->parent;
+	return n != NULL;
+}
+
+void step_emit(struct step *s, enum event_kind kind)
+{
+	const struct graph_node *n = s->node;
+
+	build_emit(s->b, &(struct build_event){ .kind = kind,
+	                                        .step = s->number,
+	                                        .name = n->name,
+	                                        .file = s->b->opts->graph->path,
+	                                        .line = n->line,
+	                                        .end_line = n->end_line,
+	                                        .cost = s->cost,
+	                                        .exit_code = -1 });
+	if ((kind == EVENT_DONE || kind == EVENT_CACHED) && s->chain && s->b->opts->chain_done &&
+	    below_target(s))
+		s->b->opts->chain_done(s->b->opts->chain_ctx, s->chain);
+}
+
+/* --- failure ------------------------------------------------------------- */
+
+/* Nothing more is started; what runs is killed. The first failure is the build's. */
+void steps_stop(struct engine_build *b, const struct cairn_err *err)
+{
+	if (b->stopping)
+		return;
+	b->stopping = true;
+	b->err = *err;
+	if (b->opts->fetch_base)
+		b->opts->fetch_stop(b->opts->fetch_ctx);
+	for (size_t i = 0; i < b->n; i++)
+		if (b->steps[i].run && b->steps[i].run->proc)
+			sandbox_kill(b->steps[i].run->proc);
+}
+
+static void release_locks(struct step *s)
+{
+	for (size_t i = 0; s->mounts && i < s->node->run.n_mounts; i++) {
+		store_mount_free(s->mounts[i]);
+		s->mounts[i] = NULL;
+	}
+	store_lock_free(s->lock);
+	s->lock = NULL;
+}
+
+static void end_running(struct step *s)
+{
+	if (s->state == STEP_RUNNING)
+		s->b->running--;
+	op_run_free(s);
+	work_free(s->work);
+	s->work = NULL;
+	release_locks(s);
+}
+
+static void fail_step(struct step *s, int exit_code, bool oom, const struct cairn_err *cause)
+{
+	struct cairn_err err = *cause;
+	bool first = !s->b->stopping;
+
+	if (!err.line && s->node->line) {
+		(void)snprintf(err.path, sizeof(err.path), "%.*s", STR(s->b->opts->graph->path));
+		err.line = s->node->line;
+	}
+	s->cost.wall_ns = (uint64_t)(clock_monotonic() - s->started);
+	build_emit(s->b, &(struct build_event){ .kind = first ? EVENT_FAILED : EVENT_CANCELED,
+	                                        .step = s->number,
+	                                        .name = s->node->name,
+	                                        .file = s->b->opts->graph->path,
+	                                        .line = s->node->line,
+	                                        .end_line = s->node->end_line,
+	                                        .err = &err,
+	                                        .exit_code = exit_code,
+	                                        .oom = oom,
+	                                        .cost = s->cost });
+	steps_stop(s->b, &err);
+	end_running(s);
+	s->state = STEP_FAILED;
+}
+
+/* --- steps in the pool --------------------------------------------------- */
+
+static int publish(struct step *s, struct cairn_err *err)
+{
+	const struct step_work *w = s->work;
+	struct chain_layer layer = { .diff_id = w->result.diff_id,
+		                     .content = w->content,
+		                     .step = s->def_key,
+		                     .created = clock_now(),
+		                     .size = w->result.tar_size };
+
+	s->cost.written_bytes = w->result.content_size;
+	return lookup_publish(s, &layer, layer.created, err);
+}
+
+static void work_done(void *ctx, int result, const struct cairn_err *err)
+{
+	struct step *s = ctx;
+	struct cairn_err failure;
+
+	if (result < 0) {
+		fail_step(s, -1, false, err);
+		return;
+	}
+	if (!s->node->parent) { /* a base image has arrived */
+		const struct chain *c = NULL;
+
+		s->cost.wall_ns = (uint64_t)(clock_monotonic() - s->started);
+		result = trees_base_chain(s->b, s, &c, &failure);
+		if (result == 0 && !c)
+			result = cairn_fail(&failure, CAIRN_E_NOT_FOUND,
+			                    "the layers of '%.*s' are not in the store",
+			                    STR(s->node->base.ref));
+		if (result == 0)
+			build_step_done(s, c, false);
+	} else {
+		if (s->node->kind != GRAPH_RUN)
+			s->cost.wall_ns = (uint64_t)(clock_monotonic() - s->started);
+		result = publish(s, &failure);
+	}
+	if (result < 0) {
+		fail_step(s, -1, false, &failure);
+		return;
+	}
+	s->b->running--;
+	end_running(s);
+	step_emit(s, EVENT_DONE);
+}
+
+static int run_work(void *ctx, struct cairn_err *err)
+{
+	return work_execute(((struct step *)ctx)->work, err);
+}
+
+static int run_fetch(void *ctx, struct cairn_err *err)
+{
+	struct step *s = ctx;
+
+	return s->b->opts->fetch_base(s->b->opts->fetch_ctx, s->node, err);
+}
+
+/* --- steps that run commands --------------------------------------------- */
+
+static void command_ended(struct step *s)
+{
+	struct sandbox_result result = { 0 };
+	struct cairn_err err;
+	int r = sandbox_finish(steal_ptr(&s->run->proc), &result, &err);
+
+	s->cost = result.cost;
+	if (result.warning[0])
+		build_warn(s->b, s->number, "%s", result.warning);
+	if (r == 0 && result.killed)
+		r = cairn_fail(&err, CAIRN_E_CANCELLED, "stopped");
+	else if (r == 0 && result.exit_code)
+		r = cairn_fail(&err, CAIRN_E_STEP, "'%.*s' failed: %s%d", STR(s->node->text),
+		               result.oom ? "killed: out of memory, exit code " : "exit code ",
+		               result.exit_code);
+	if (r == 0)
+		r = op_run_collect(s, &err);
+	if (r < 0) {
+		fail_step(s, result.exit_code ? result.exit_code : -1, result.oom, &err);
+		return;
+	}
+	pool_add(s->b->opts->pool, (struct pool_task){ run_work, work_done, s });
+}
+
+/* Pass on some of what the command wrote; false when nothing more is there now. */
+static bool read_some(struct step *s, enum run_stream stream)
+{
+	char buf[OUTPUT_READ];
+	int fd = stream == RUN_STDOUT ? s->run->proc->out_fd : s->run->proc->err_fd;
+	ssize_t n = read(fd, buf, sizeof(buf));
+
+	if (n == 0)
+		s->run->closed[stream] = true;
+	if (n <= 0)
+		return false;
+	build_emit(s->b, &(struct build_event){ .kind = EVENT_OUTPUT,
+	                                        .step = s->number,
+	                                        .stream = (int)stream,
+	                                        .text = str_n(buf, (size_t)n) });
+	return true;
+}
+
+void step_output(struct step *s, enum run_stream stream)
+{
+	(void)read_some(s, stream); /* once: a command that floods must not stop the loop */
+}
+
+void step_ended(struct step *s)
+{
+	while (read_some(s, RUN_STDOUT))
+		;
+	while (read_some(s, RUN_STDERR))
+		;
+	command_ended(s);
+}
+
+/* --- starting ------------------------------------------------------------ */
+
+static bool inputs_complete(struct step *s)
+{
+	const struct graph_node *n = s->node;
+
+	if (n->parent && build_step(s->b, n->parent)->state != STEP_DONE)
+		return false;
+	for (size_t i = 0; i < n->n_inputs; i++)
+		if (build_step(s->b, n->inputs[i])->state != STEP_DONE)
+			return false;
+	return true;
+}
+
+/* What tells cache mounts apart. */
+static struct digest mount_id(const struct graph_mount *m)
+{
+	struct digest_fields f;
+
+	digest_fields_begin(&f, "cairn.mount", 1);
+	digest_field_str(&f, "id", m->id);
+	return digest_fields_end(&f);
+}
+
+/* All cache mounts of a step, or none: nothing is held while another one is waited for. */
+static int lock_mounts(struct step *s, bool *ret_ok, struct cairn_err *err)
+{
+	static const enum store_sharing sharing[RUN_SHARING_N_] = {
+		[RUN_SHARING_SHARED] = STORE_SHARED,
+		[RUN_SHARING_PRIVATE] = STORE_PRIVATE,
+		[RUN_SHARING_LOCKED] = STORE_LOCKED,
+	};
+	const struct graph_run *r = &s->node->run;
+
+	*ret_ok = true;
+	if (s->node->kind != GRAPH_RUN)
+		return 0;
+	if (!s->mounts)
+		s->mounts = arena_array(s->b->arena, struct store_mount *, r->n_mounts);
+	for (size_t i = 0; i < r->n_mounts && *ret_ok; i++) {
+		struct digest id;
+
+		if (r->mounts[i].type != RUN_MOUNT_CACHE)
+			continue;
+		id = mount_id(&r->mounts[i]);
+		TRY(store_mount_try(s->b->opts->store, &id, sharing[r->mounts[i].sharing],
+		                    &s->mounts[i], err));
+		*ret_ok = s->mounts[i] != NULL;
+	}
+	if (!*ret_ok)
+		release_locks(s);
+	return 0;
+}
+
+static int start_op(struct step *s, struct cairn_err *err)
+{
+	switch (s->node->kind) {
+	case GRAPH_RUN:
+		return op_run_start(s, err);
+	case GRAPH_COPY:
+		TRY(op_copy_prepare(s, err));
+		break;
+	case GRAPH_WORKDIR:
+		TRY(op_workdir_prepare(s, err));
+		break;
+	case GRAPH_BASE:
+	case GRAPH_N_:
+		CAIRN_BUG("step of this kind is not started here");
+	}
+	pool_add(s->b->opts->pool, (struct pool_task){ run_work, work_done, s });
+	return 0;
+}
+
+static void mark_started(struct step *s)
+{
+	s->started = clock_monotonic();
+	s->state = STEP_RUNNING;
+	s->b->running++;
+	step_emit(s, EVENT_START);
+}
+
+static int start_base(struct step *s, struct cairn_err *err)
+{
+	const struct chain *c = NULL;
+
+	TRY(trees_base_chain(s->b, s, &c, err));
+	if (c) {
+		build_step_done(s, c, true);
+		step_emit(s, EVENT_CACHED);
+		return 0;
+	}
+	if (!s->b->opts->fetch_base)
+		return cairn_fail(err, CAIRN_E_NOT_FOUND,
+		                  "the layers of '%.*s' are not in the store",
+		                  STR(s->node->base.ref));
+	mark_started(s);
+	pool_add(s->b->opts->pool, (struct pool_task){ run_fetch, work_done, s });
+	return 0;
+}
+
+/* Bring a waiting step one step further, if that is possible now. The order of what is
+ * taken is DECISIONS.md 31: inputs, cache mounts, the step's key, a job slot. */
+static int advance(struct step *s, struct cairn_err *err)
+{
+	bool ok = false;
+
+	if (!inputs_complete(s))
+		return 0;
+	if (s->node->kind == GRAPH_BASE)
+		return start_base(s, err);
+	if (digest_none(&s->content_key)) {
+		TRY(lookup_content(s, &ok, err));
+		if (ok) {
+			step_emit(s, EVENT_CACHED);
+			return 0;
+		}
+	}
+	if (s->b->running >= s->b->jobs)
+		return 0;
+	TRY(lock_mounts(s, &ok, err));
+	if (!ok)
+		return 0;
+	TRY(store_lock_try(s->b->opts->store, &s->def_key, &s->lock, err));
+	if (!s->lock) {
+		release_locks(s);
+		return 0;
+	}
+	TRY(lookup_again(s, &ok, err));
+	if (ok) {
+		release_locks(s);
+		step_emit(s, EVENT_CACHED);
+		return 0;
+	}
+	mark_started(s);
+	return start_op(s, err);
+}
+
+/* Start what can be started. Hits may complete the inputs of others, so until nothing changes. */
+void steps_advance(struct engine_build *b)
+{
+	struct cairn_err err;
+	bool changed = true;
+
+	while (changed && !b->stopping) {
+		changed = false;
+		for (size_t i = 0; i < b->n && !b->stopping; i++) {
+			struct step *s = &b->steps[i];
+
+			if (s->state != STEP_WAITING)
+				continue;
+			if (advance(s, &err) < 0)
+				fail_step(s, -1, false, &err);
+			changed |= s->state == STEP_DONE;
+		}
+	}
+}
