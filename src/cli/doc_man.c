@@ -9,6 +9,8 @@ const struct doc_env doc_env[] = {
 	{ "CAIRN_DEBUG", "1: print what cairn does inside, for a report of a problem" },
 	{ "NO_COLOR", "Not empty: no colours" },
 	{ "DOCKER_CONFIG", "Folder of config.json with registry credentials. Default: ~/.docker" },
+	{ "SSL_CERT_FILE",
+	  "File of certificate authorities (PEM) for registries. Default: the system's" },
 	{ "SOURCE_DATE_EPOCH",
 	  "Seconds since 1970: created times of the image, so that two builds give "
 	  "the same bytes" },

@@ -144,19 +144,23 @@ static int load_config(struct store *s, const struct digest *config, struct aren
 	return image_config_parse(arena, arena_str(arena, strbuf_view(&bytes)), ret->config, err);
 }
 
-static int from_store(struct bases *b, struct arena *arena, const struct reference *ref, str text,
-                      const struct platform *platform, struct graph_base *ret, bool *ret_found,
+/* What is looked for. */
+struct wanted {
+	str text; /* normalised */
+	struct reference ref;
+	const struct platform *platform;
+};
+
+/* The image's id, where the store may be believed. */
+static int find_local(struct bases *b, const struct wanted *w, struct digest *ret, bool *ret_found,
                       struct cairn_err *err)
 {
-	bool pinned = !digest_none(&ref->digest);
-	struct digest config = { 0 };
-
 	*ret_found = false;
-	if (pinned)
-		TRY(find_digest(b->opts.store, &ref->digest, platform, &config, ret_found, err));
-	else if (!b->opts.pull)
-		TRY(find_tag(b->opts.store, text, platform, &config, ret_found, err));
-	return *ret_found ? load_config(b->opts.store, &config, arena, ret, err) : 0;
+	if (!digest_none(&w->ref.digest))
+		return find_digest(b->opts.store, &w->ref.digest, w->platform, ret, ret_found, err);
+	if (b->opts.pull)
+		return 0;
+	return find_tag(b->opts.store, w->text, w->platform, ret, ret_found, err);
 }
 
 /* --- the registry ----------------------------------------------------------- */
@@ -279,51 +283,51 @@ static void check_platform(struct bases *b, const struct resolving *r)
 }
 
 /* One build sees one image under one name. */
-static const struct base_image *known(const struct bases *b, str ref,
-                                      const struct platform *platform)
+static const struct base_image *known(const struct bases *b, const struct wanted *w)
 {
 	vec_foreach (i, &b->images)
-		if (str_is(ref, i->ref) && platform_eq(&i->platform, platform))
+		if (str_is(w->text, i->ref) && platform_eq(&i->platform, w->platform))
 			return i;
 	return NULL;
 }
 
-static int from_registry(struct bases *b, const struct reference *ref, str text,
-                         const struct platform *platform, struct registry_image **ret,
+static int from_registry(struct bases *b, const struct wanted *w, struct registry_image **ret,
                          struct cairn_err *err)
 {
-	const struct base_image *i = known(b, text, platform);
-	struct resolving r = { .b = b, .ref = *ref, .platform = *platform };
+	const struct base_image *i = known(b, w);
+	struct resolving r = { .b = b, .ref = w->ref, .platform = *w->platform };
 
 	if (!i) {
 		if (resolve(&r, err) < 0)
-			return fail_resolve(b, ref, err);
-		vec_push(&b->images, (struct base_image){ str_dup(text), *platform, r.img });
+			return fail_resolve(b, &w->ref, err);
+		vec_push(&b->images, (struct base_image){ str_dup(w->text), *w->platform, r.img });
 		check_platform(b, &r);
-		TRY(remember(b, r.img, platform, err));
+		TRY(remember(b, r.img, w->platform, err));
 		i = vec_last(&b->images);
 	}
 	*ret = i->img;
 	return 0;
 }
 
-int base_resolve(void *ctx, struct arena *arena, str text, const struct platform *platform,
+int base_resolve(void *ctx, struct arena *arena, str ref, const struct platform *platform,
                  struct graph_base *ret, struct cairn_err *err)
 {
 	struct bases *b = ctx;
+	struct wanted w = { .text = ref, .platform = platform };
 	struct registry_image *img = NULL;
-	struct reference ref;
+	struct digest config = { 0 };
 	bool found = false;
 	int r;
 
-	TRY(reference_parse(text, &ref, err));
-	ret->ref = text;
-	r = from_store(b, arena, &ref, text, platform, ret, &found, err);
-	if (found && (r == CAIRN_E_NOT_FOUND || r == CAIRN_E_DIGEST))
-		r = found = false; /* its config is gone or damaged */
-	if (r < 0 || found)
-		return r;
-	TRY(from_registry(b, &ref, text, platform, &img, err));
+	TRY(reference_parse(ref, &w.ref, err));
+	ret->ref = ref;
+	TRY(find_local(b, &w, &config, &found, err));
+	if (found) {
+		r = load_config(b->opts.store, &config, arena, ret, err);
+		if (r != CAIRN_E_NOT_FOUND && r != CAIRN_E_DIGEST)
+			return r; /* else it is gone or damaged: asked for again */
+	}
+	TRY(from_registry(b, &w, &img, err));
 	ret->config = arena_new_of(arena, struct image_config);
 	ret->config_digest = img->manifest.config.digest;
 	return image_config_parse(arena, arena_str(arena, img->config_bytes), ret->config, err);

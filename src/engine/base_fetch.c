@@ -489,9 +489,9 @@ static void stop_others(struct bases *b, struct cairn_err *err)
 	base_fetch_stop(b);
 }
 
-int base_fetch(void *ctx, const struct graph_node *node, struct cairn_err *err)
+int base_fetch(void *ctx, const struct graph_node *base, struct cairn_err *err)
 {
-	struct base_fetching *f = fetching_new(ctx, node);
+	struct base_fetching *f = fetching_new(ctx, base);
 	int r = fetch(f, err);
 
 	if (r < 0) {
@@ -523,14 +523,14 @@ static void sum(struct base_fetching *f, struct base_progress *ret)
 	pthread_mutex_unlock(&f->lock);
 }
 
-bool base_fetch_progress(void *ctx, const struct graph_node *node, struct base_progress *ret)
+bool base_fetch_progress(void *ctx, const struct graph_node *base, struct base_progress *ret)
 {
 	struct bases *b = ctx;
 	bool found = false;
 
 	pthread_mutex_lock(&b->lock);
 	vec_foreach (f, &b->active)
-		if ((*f)->node == node) {
+		if ((*f)->node == base) {
 			sum(*f, ret);
 			found = ret->total > 0;
 		}

@@ -298,6 +298,23 @@ mark() { # OPTION...: the base's mark as a step sees it
 	grep -q 'pulling layer [0-9]*/6' "$BATS_TEST_TMPDIR/out"
 }
 
+@test "an interrupt ends waiting for a registry that is silent" {
+	PORT=$(free_port)
+	python3 -c 'import socket, sys, time; s = socket.create_server(("127.0.0.1", int(sys.argv[1]))); time.sleep(60)' \
+		"$PORT" 3>&- &
+	HELPERS+=("$!")
+	wait_port "$PORT"
+	printf 'FROM 127.0.0.1:%s/app:1\n' "$PORT" >"$CTX/Dockerfile"
+	"$CAIRN" build --progress=plain "$CTX" >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
+	local pid=$! status=0 from=$SECONDS
+	sleep 0.5
+	kill -INT "$pid"
+	wait "$pid" || status=$?
+	[ "$status" = 75 ]
+	[ $((SECONDS - from)) -le 3 ]
+	grep -q "base image '127.0.0.1:$PORT/app:1'.*cancelled" "$BATS_TEST_TMPDIR/out"
+}
+
 @test "two builds that need the same base at once download it once" {
 	push big app:1
 	start_proxy --rate 12000000
