@@ -32,12 +32,12 @@ struct sha256 {
 	SHA256_CTX ctx;
 };
 
-void sha256_init(struct sha256 *h);
-void sha256_add(struct sha256 *h, const void *p, size_t n);
-struct digest sha256_end(struct sha256 *h);
-struct digest digest_of(const void *p, size_t n);
+void sha256_init(struct sha256 *h);                         /* begin; h needs no release */
+void sha256_add(struct sha256 *h, const void *p, size_t n); /* n may be 0 */
+struct digest sha256_end(struct sha256 *h);                 /* h must be initialised again */
+struct digest digest_of(const void *p, size_t n);           /* of these bytes alone */
 
-bool digest_eq(const struct digest *a, const struct digest *b);
+bool digest_eq(const struct digest *a, const struct digest *b); /* the same bytes? */
 int digest_cmp(const struct digest *a, const struct digest *b); /* as memcmp */
 bool digest_none(const struct digest *d);                       /* all zero? */
 
@@ -61,9 +61,10 @@ struct digest_fields {
 
 /* domain and version go in first: a change of meaning must change the version. */
 void digest_fields_begin(struct digest_fields *f, const char *domain, uint32_t version);
+/* Add one field; a list is its length as a u64, then each member. */
 void digest_field_str(struct digest_fields *f, const char *name, str value);
 void digest_field_u64(struct digest_fields *f, const char *name, uint64_t value);
 void digest_field_digest(struct digest_fields *f, const char *name, const struct digest *value);
-struct digest digest_fields_end(struct digest_fields *f);
+struct digest digest_fields_end(struct digest_fields *f); /* f must begin again afterwards */
 
 #endif

@@ -22,16 +22,18 @@ struct strbuf {
 	bool overflow; /* something was dropped */
 };
 
-void strbuf_init(struct strbuf *b, size_t max);
-void strbuf_done(struct strbuf *b); /* frees; b may be initialised again */
-void strbuf_clear(struct strbuf *b);
+void strbuf_init(struct strbuf *b, size_t max); /* empty; allocates nothing yet */
+void strbuf_done(struct strbuf *b);             /* frees; b is empty again, with the same maximum */
+void strbuf_clear(struct strbuf *b);            /* empty, the memory is kept */
+
+/* Append; what does not fit is dropped whole and sets `overflow`. */
 void strbuf_add(struct strbuf *b, const void *p, size_t n);
 void strbuf_str(struct strbuf *b, str s);
 void strbuf_cstr(struct strbuf *b, const char *s);
 void strbuf_char(struct strbuf *b, char c);
 void strbuf_printf(struct strbuf *b, const char *fmt, ...) PRINTF(2, 3);
-void strbuf_u32le(struct strbuf *b, uint32_t v);
-void strbuf_u64le(struct strbuf *b, uint64_t v);
+void strbuf_u32le(struct strbuf *b, uint32_t v); /* four bytes, little-endian */
+void strbuf_u64le(struct strbuf *b, uint64_t v); /* eight bytes, little-endian */
 
 /* What is in the buffer; dies with the next change. */
 static inline str strbuf_view(const struct strbuf *b)
