@@ -134,6 +134,18 @@ static int decode_layers(const json_t *j, struct arena *a, struct chain *c, stru
 	return get_digest(j, "tree", false, &c->tree, err);
 }
 
+/* The tree's id follows from the layers, and a step always has one. */
+static int check_tree(const struct chain *c, struct cairn_err *err)
+{
+	struct digest tree = { 0 };
+
+	for (size_t i = 0; i < c->n; i++)
+		tree = chain_tree_id(&tree, &c->layers[i].content);
+	if (c->n && digest_eq(&tree, &c->tree))
+		return 0;
+	return cairn_fail(err, CAIRN_E_SYNTAX, "its tree is not that of its %zu layers", c->n);
+}
+
 static int decode_cost(const json_t *j, struct record_cost *c, struct cairn_err *err)
 {
 	json_t *o = NULL;
@@ -180,6 +192,7 @@ static int decode(str text, struct arena *a, struct record *r, struct cairn_err 
 	TRY(json_get_bool(j, "own", false, &r->own, err));
 	TRY(get_digest(j, "parent_tree", false, &r->parent_tree, err));
 	TRY(decode_layers(j, a, &r->chain, err));
+	TRY(check_tree(&r->chain, err));
 	TRY(decode_cost(j, &r->cost, err));
 	return decode_inputs(j, a, r, err);
 }

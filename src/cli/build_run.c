@@ -554,8 +554,9 @@ static bool from_stdin(const struct cli_build_opts *o)
 	return o->file && strcmp(o->file, "-") == 0;
 }
 
-int build_run(const struct cli_build_opts *o, struct cairn_ctx *ctx, int *ret_status,
-              struct cairn_err *err)
+/* *ret_again: it failed because of a hit that will be a miss in the next attempt. */
+static int build_once(const struct cli_build_opts *o, struct cairn_ctx *ctx, int *ret_status,
+                      bool *ret_again, struct cairn_err *err)
 {
 	struct run r = { .o = o, .ctx = ctx };
 	struct engine_image im = { 0 };
@@ -580,10 +581,29 @@ int build_run(const struct cli_build_opts *o, struct cairn_ctx *ctx, int *ret_st
 		got = engine_run(r.build, &im, err);
 	if (got == 0)
 		got = finish(&r, &im, err);
+	*ret_again = got < 0 && r.build && engine_demoted(r.build) && !from_stdin(o);
 	if (got < 0)
 		progress_end(r.progress, &(struct progress_result){ .time_ns = clock_monotonic() });
 	if (r.build && engine_ran(r.build))
 		background_sync_start(ctx->home);
 	run_done(&r);
+	return got;
+}
+
+#define ATTEMPTS 3 /* each costs only the steps that the one before did not finish */
+
+int build_run(const struct cli_build_opts *o, struct cairn_ctx *ctx, int *ret_status,
+              struct cairn_err *err)
+{
+	bool again = true;
+	int got = 0;
+
+	for (int i = 0; i < ATTEMPTS && again; i++) {
+		if (i)
+			(void)fprintf(ctx->err, "cairn: warning: %s; building it again\n",
+			              err->msg);
+		again = false;
+		got = build_once(o, ctx, ret_status, &again, err);
+	}
 	return got;
 }

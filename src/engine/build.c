@@ -84,6 +84,11 @@ bool engine_ran(const struct engine_build *b)
 	return false;
 }
 
+bool engine_demoted(const struct engine_build *b)
+{
+	return b->demoted;
+}
+
 /* All steps in the order of the Dockerfile; those that a hit made unnecessary are cached too. */
 static void announce(struct engine_build *b)
 {

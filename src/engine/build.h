@@ -94,6 +94,10 @@ unsigned engine_work(const struct engine_build *b);
 /* Did a step run and leave something in the store that is not on the disk yet? */
 bool engine_ran(const struct engine_build *b);
 
+/* Did engine_run() fail because a hit promised a layer that is damaged or gone? The store has
+ * forgotten it, so another build misses there and works (DECISIONS.md 5). */
+bool engine_demoted(const struct engine_build *b);
+
 /* The image that a build made. Everything lives as long as the build. */
 struct engine_image {
 	str config;                  /* bytes of the image config */

@@ -127,8 +127,10 @@ static int plan_step(struct step *s, struct cairn_err *err)
 
 /* --- records ------------------------------------------------------------- */
 
-/* A record as it was found, or NULL when it is worth nothing. */
-static const struct record *decode(struct engine_build *b, const struct store_found *f)
+/* A record as it was found, or NULL when it is worth nothing: then it goes, else it would
+ * keep the place of a good one. */
+static const struct record *decode(struct engine_build *b, const struct digest *key,
+                                   const struct store_found *f)
 {
 	struct record *r = arena_new_of(b->arena, struct record);
 	struct cairn_err err;
@@ -137,6 +139,8 @@ static const struct record *decode(struct engine_build *b, const struct store_fo
 		return NULL;
 	if (record_decode(str_n(f->payload, f->len), b->arena, r, &err) < 0) {
 		build_warn(b, 0, "%s; it is ignored", err.msg); /* doubt is a miss */
+		if (!b->opts->read_only_cache && !store_read_only(b->opts->store))
+			(void)store_record_remove(b->opts->store, key, &err);
 		return NULL;
 	}
 	return r;
@@ -164,9 +168,23 @@ static bool pin_differs(const struct engine_build *b, enum pin_kind kind, const 
 	return pin && !digest_eq(pin, value);
 }
 
-/* Does believing this record contradict what the build uses already? */
-static bool contradicts(struct engine_build *b, const struct record *r)
+/* How many layers the tree of a step has. */
+static size_t n_layers(const struct graph_node *n)
 {
+	size_t count = 0;
+
+	for (; n->kind != GRAPH_BASE; n = n->parent)
+		count++;
+	return count + n->base.config->n_diff_ids;
+}
+
+/* Does believing this record contradict what the build is or uses already? */
+static bool contradicts(const struct step *s, const struct record *r)
+{
+	const struct engine_build *b = s->b;
+
+	if (r->chain.n != n_layers(s->node))
+		return true;
 	for (size_t i = 0; i < r->chain.n; i++)
 		if (pin_differs(b, PIN_LAYER, &r->chain.layers[i].step,
 		                &r->chain.layers[i].content))
@@ -228,7 +246,7 @@ static int find_all(struct engine_build *b, struct cairn_err *err)
 	}
 	TRY(store_records_find(b->opts->store, keys, n, found, err));
 	for (size_t i = 0; i < n; i++) {
-		asked[i]->found = decode(b, &found[i]);
+		asked[i]->found = decode(b, &keys[i], &found[i]);
 		store_found_done(&found[i]);
 	}
 	return 0;
@@ -242,7 +260,7 @@ static void need(struct step *s)
 	if (s->needed)
 		return;
 	s->needed = true;
-	if (s->found && !contradicts(s->b, s->found)) {
+	if (s->found && !contradicts(s, s->found)) {
 		believe(s, s->found);
 		return;
 	}
@@ -293,7 +311,7 @@ static int find_one(struct step *s, const struct digest *key, const struct recor
 	struct store_found found = { 0 };
 
 	TRY(store_records_find(s->b->opts->store, key, 1, &found, err));
-	*ret = decode(s->b, &found);
+	*ret = decode(s->b, key, &found);
 	store_found_done(&found);
 	return 0;
 }
@@ -372,7 +390,7 @@ int lookup_content(struct step *s, bool *ret_hit, struct cairn_err *err)
 	TRY(find_one(s, &s->content_key, &r, err));
 	if (!r && n->kind == GRAPH_COPY && n->copy.link)
 		TRY(lookup_link(s, &r, err));
-	if (!r || contradicts(s->b, r))
+	if (!r || contradicts(s, r))
 		return 0;
 	TRY(put(s, &s->def_key, STORE_RECORD_ALIAS, r, NULL, err));
 	believe(s, r);
@@ -388,7 +406,7 @@ int lookup_again(struct step *s, bool *ret_hit, struct cairn_err *err)
 	if (s->forced)
 		return 0;
 	TRY(find_one(s, &s->def_key, &r, err));
-	if (!r || contradicts(s->b, r))
+	if (!r || contradicts(s, r))
 		return 0;
 	believe(s, r);
 	*ret_hit = true;
@@ -403,8 +421,7 @@ static int older(struct step *s, const struct record *mine, const struct record 
 	const struct record *r = NULL;
 
 	TRY(find_one(s, &s->content_key, &r, err));
-	*ret = r && digest_eq(&r->chain.tree, &mine->chain.tree) && !contradicts(s->b, r) ? r
-	                                                                                  : NULL;
+	*ret = r && digest_eq(&r->chain.tree, &mine->chain.tree) && !contradicts(s, r) ? r : NULL;
 	return 0;
 }
 
@@ -432,9 +449,9 @@ int lookup_publish(struct step *s, const struct chain_layer *layer, int64_t crea
 		TRY(put(s, &s->content_key, STORE_RECORD_CONTENT, mine, NULL, err));
 	}
 	TRY(put(s, &s->def_key, STORE_RECORD_DEFINITION, use, &kept, err));
-	stayed = decode(s->b, &kept); /* another process was first */
+	stayed = decode(s->b, &s->def_key, &kept); /* another process was first */
 	store_found_done(&kept);
-	if (stayed && !contradicts(s->b, stayed))
+	if (stayed && !contradicts(s, stayed))
 		use = stayed;
 	if (s->node->kind == GRAPH_COPY && s->node->copy.link)
 		TRY(put_link(s, mine, layer, err));

@@ -5,6 +5,8 @@
 #include "util/clock.h"
 #include "util/fs.h"
 
+#define COPY_BUFFER (256u * 1024)
+
 /* An archive that ADD has unpacked. */
 struct unpacked {
 	struct layer_result result;
@@ -72,13 +74,57 @@ static int unpack(struct copy_work *c, struct add_archive *a, const struct layer
 	return 0;
 }
 
+/* A private copy of the archive, verified: what is unpacked must be what the key says, and it
+ * is read more than once. *ret_fd has no name any more. */
+static int copy_archive(struct copy_work *c, int fd, const struct layer_source *src,
+                        const char *path, int *ret_fd, struct cairn_err *err)
+{
+	cleanup_free char *dir = NULL, *file = NULL;
+	cleanup_free char *buf = xmalloc(COPY_BUFFER);
+	cleanup_fd int out = -1;
+	struct cairn_err ignored;
+	struct layer_fd to;
+	struct sha256 h;
+	struct digest d;
+	size_t n = 0;
+
+	TRY(store_tmp_dir(c->step->b->opts->store, &dir, err));
+	file = xasprintf("%s/archive", dir);
+	out = open(file, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	(void)fs_remove_tree(AT_FDCWD, dir, &ignored);
+	if (out < 0)
+		return cairn_fail_sys(err, "create '%s'", file);
+	to = (struct layer_fd){ out, file };
+	sha256_init(&h);
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		return cairn_fail_sys(err, "read '%s'", path);
+	do {
+		struct layer_sink sink = layer_fd_sink(&to);
+
+		TRY(fs_read_full(fd, buf, COPY_BUFFER, &n, path, err));
+		sha256_add(&h, buf, n);
+		if (n)
+			TRY(sink.write(sink.ctx, buf, n, err));
+	} while (n == COPY_BUFFER);
+	d = sha256_end(&h);
+	if (!digest_none(&src->expected) && !digest_eq(&d, &src->expected))
+		return cairn_fail(err, CAIRN_E_DIGEST,
+		                  "'%s' changed while the build ran; run it again when nothing "
+		                  "writes to it",
+		                  path);
+	if (lseek(out, 0, SEEK_SET) < 0)
+		return cairn_fail_sys(err, "read '%s'", file);
+	*ret_fd = steal_fd(&out);
+	return 0;
+}
+
 static int item_expand(void *ctx, const struct select_item *item,
                        const struct layer_index **ret_index, int *ret_dirfd, struct cairn_err *err)
 {
 	struct copy_work *c = ctx;
 	cleanup_add_archive struct add_archive *a = NULL;
 	struct layer_source src = { 0 };
-	cleanup_fd int fd = -1;
+	cleanup_fd int fd = -1, copy = -1;
 	cleanup_free char *path = str_dup(item->file->entry->path);
 
 	TRY(item_source(ctx, item, &src, err));
@@ -86,6 +132,11 @@ static int item_expand(void *ctx, const struct select_item *item,
 	if (fd < 0)
 		return cairn_fail_sys(err, "open '%s'", path);
 	TRY(add_archive_open(fd, path, &a, err));
+	if (!a)
+		return 0;
+	add_archive_free(steal_ptr(&a));
+	TRY(copy_archive(c, fd, &src, path, &copy, err));
+	TRY(add_archive_open(copy, path, &a, err));
 	return a ? unpack(c, a, ret_index, ret_dirfd, err) : 0;
 }
 

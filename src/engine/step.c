@@ -81,7 +81,8 @@ static void fail_step(struct step *s, int exit_code, bool oom, const struct cair
 		err.line = s->node->line;
 	}
 	s->cost.wall_ns = (uint64_t)(clock_monotonic() - s->started);
-	build_emit(s->b, &(struct build_event){ .kind = first ? EVENT_FAILED : EVENT_CANCELED,
+	build_emit(s->b, &(struct build_event){ .kind = first && !s->b->demoted ? EVENT_FAILED
+	                                                                        : EVENT_CANCELED,
 	                                        .step = s->number,
 	                                        .name = s->node->name,
 	                                        .file = s->b->opts->graph->path,

@@ -109,6 +109,7 @@ struct engine_build {
 	unsigned jobs;
 	bool stopping; /* something failed: start nothing more */
 	bool cancelled;
+	bool demoted;         /* a hit's layer proved to be damaged or gone */
 	struct cairn_err err; /* the first failure */
 };
 

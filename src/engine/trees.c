@@ -14,6 +14,14 @@ static str prefix(struct arena *a, const struct chain *c, size_t n)
 	return str_n(p, n * DIGEST_LEN);
 }
 
+/* A layer that a hit promised is damaged or gone; by now the store has forgotten it. */
+static int promise(struct engine_build *b, int result)
+{
+	if (result == CAIRN_E_NOT_FOUND || result == CAIRN_E_DIGEST)
+		b->demoted = true;
+	return result;
+}
+
 int trees_get(struct engine_build *b, const struct chain *c, const struct tree **ret,
               struct cairn_err *err)
 {
@@ -31,7 +39,7 @@ int trees_get(struct engine_build *b, const struct chain *c, const struct tree *
 	for (; have < c->n; have++) {
 		struct layer_index *ix = NULL;
 
-		TRY(unpacked_index(b->opts->store, &c->layers[have].diff_id, &ix, err));
+		TRY(promise(b, unpacked_index(b->opts->store, &c->layers[have].diff_id, &ix, err)));
 		t = tree_push(t, ix);
 		layer_index_unref(ix);
 		map_put(&b->trees, str_n(all.ptr, (have + 1) * DIGEST_LEN), t);
@@ -47,8 +55,9 @@ int trees_dirs(struct engine_build *b, const struct chain *c, struct arena *a, c
 
 	for (size_t i = 0; i < c->n; i++)
 		ids[i] = c->layers[i].diff_id;
-	return unpacked_dirs(&(struct unpacked){ b->opts->store, b->opts->pool, ids, c->n }, a, ret,
-	                     err);
+	return promise(b,
+	               unpacked_dirs(&(struct unpacked){ b->opts->store, b->opts->pool, ids, c->n },
+	                             a, ret, err));
 }
 
 /* A file that is too large to travel in the index, or a link: read it from its layer. */

@@ -169,6 +169,24 @@ static int make_dir(const struct unpacked *u, struct arena *a, char **ret_path,
 	return 0;
 }
 
+/* Forget a layer that steps can make again, so that the records that name it are no hits any
+ * more (DECISIONS.md 5); a foreign one is fetched or imported again all the same. */
+static int gone(const struct unpacked *u, size_t i, struct cairn_err *err)
+{
+	struct store_layer l = { 0 };
+	struct cairn_err ignored;
+	bool found = false;
+
+	if (!store_read_only(u->store) &&
+	    store_layer_find(u->store, &u->diff_ids[i], &l, &found, &ignored) == 0 && found &&
+	    !l.foreign)
+		(void)store_layer_forget(u->store, &u->diff_ids[i], &ignored);
+	return cairn_fail(err, CAIRN_E_NOT_FOUND,
+	                  "the files of layer %s are not in the store; build the image again, or "
+	                  "pull or import it where it came from elsewhere",
+	                  digest_text(&u->diff_ids[i]).s);
+}
+
 int unpacked_dirs(const struct unpacked *u, struct arena *a, char ***ret, struct cairn_err *err)
 {
 	char **dirs = arena_array(a, char *, u->n + 1);
@@ -180,9 +198,7 @@ int unpacked_dirs(const struct unpacked *u, struct arena *a, char ***ret, struct
 		if (!dirs[i])
 			TRY(make_dir(&upto, a, &dirs[i], err));
 		if (!dirs[i])
-			return cairn_fail(err, CAIRN_E_NOT_FOUND,
-			                  "layer %s is not unpacked in the store",
-			                  digest_text(&u->diff_ids[i]).s);
+			return gone(u, i, err);
 	}
 	*ret = dirs;
 	return 0;

@@ -29,7 +29,8 @@ int unpacked_tree(const struct unpacked *u, struct tree **ret, struct cairn_err 
 /* Their absolute directories in overlay form, bottom first; in a. A layer that was made by
  * clamping times (clamp.h) gets its directory now, which takes as long as copying it.
  *
- * Fails with CAIRN_E_NOT_FOUND, naming the layer that has no directory. */
+ * Fails with CAIRN_E_NOT_FOUND, naming the layer that has no directory. One of our own is
+ * forgotten then: what was thought to be a hit becomes a miss. */
 int unpacked_dirs(const struct unpacked *u, struct arena *a, char ***ret, struct cairn_err *err);
 
 /* The directory of the topmost layer alone, if there is one: NULL or in a. */

@@ -163,7 +163,8 @@ static int check_digest(const struct layer_plan_item *it, struct cairn_err *err)
 	if (digest_none(want) || digest_eq(want, &it->entry.digest))
 		return 0;
 	return cairn_fail(err, CAIRN_E_DIGEST,
-	                  "'/%.*s' is not what it was when the step's key was made (%s, not %s)",
+	                  "the file for '/%.*s' changed while the build ran (%s, not %s); run it "
+	                  "again when nothing writes to it",
 	                  STR(it->entry.path), digest_text(&it->entry.digest).s,
 	                  digest_text(want).s);
 }

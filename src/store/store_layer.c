@@ -75,9 +75,13 @@ int store_layer_index_read(struct store *s, const struct digest *diff_id, struct
 
 	TRY(tx_begin(s, TX_LOOKUP, err));
 	TRY(tx_end(s, layer_find(s, diff_id, &row, &found, err), err));
-	if (!found)
+	if (!found) {
+		/* Where only the file is gone: what names the layer is worth nothing any more. */
+		if (!s->read_only)
+			(void)store_layer_forget(s, diff_id, &ignored);
 		return cairn_fail(err, CAIRN_E_NOT_FOUND, "the store has no layer %s",
 		                  digest_text(diff_id).s);
+	}
 	if (row.object.bytes > out->max - out->len)
 		return cairn_fail(
 			err, CAIRN_E_SYNTAX,

@@ -184,7 +184,7 @@ void test_write__content_must_be_what_the_key_says(void **state)
 		const char *says;
 	} cases[] = {
 		{ "123", 0, "" },
-		{ "124", CAIRN_E_DIGEST, "'/f' is not what it was" },
+		{ "124", CAIRN_E_DIGEST, "the file for '/f' changed while the build ran" },
 		{ "12", CAIRN_E_DIGEST, "'/f' changed while it was read" },
 		{ "1234", CAIRN_E_DIGEST, "'/f' changed while it was read" },
 	};
