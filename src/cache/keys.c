@@ -7,7 +7,7 @@ static const struct {
 } kinds[] = {
 	[GRAPH_BASE] = { "cairn.step.base", 1 },
 	[GRAPH_RUN] = { "cairn.step.run", 1 },
-	[GRAPH_COPY] = { "cairn.step.copy", 1 },
+	[GRAPH_COPY] = { "cairn.step.copy", 2 },
 	[GRAPH_WORKDIR] = { "cairn.step.workdir", 1 },
 };
 

@@ -33,8 +33,8 @@ static void place(struct placing *p, const struct layer_entry *e, const struct l
 	layer_plan_add(p->plan, e, src, link);
 }
 
-/* `path` and what leads to it, as directories. */
-static int make_dirs(struct placing *p, str path)
+/* `path` and what leads to it, as directories; --chmod is for `path` at most. */
+static int make_dirs(struct placing *p, str path, bool chmod)
 {
 	struct layer_entry e = { .path = path,
 		                 .type = LAYER_DIR,
@@ -52,17 +52,24 @@ static int make_dirs(struct placing *p, str path)
 	if (type != LAYER_TYPE_N_)
 		return cairn_fail(p->err, CAIRN_E_EXISTS, "'/%.*s' is a %s, not a directory",
 		                  STR(path), layer_type_name(type));
-	TRY(make_dirs(p, layer_path_parent(path)));
+	TRY(make_dirs(p, layer_path_parent(path), false));
+	if (chmod && p->t->copy->chmod.len)
+		e.mode = chmod_apply(&p->chmod, e.mode, true);
 	place(p, &e, NULL, 0);
 	return 0;
 }
 
+static void chown_entry(const struct placing *p, struct layer_entry *e)
+{
+	if (!p->t->chown)
+		return;
+	e->uid = p->t->uid;
+	e->gid = p->t->gid;
+}
+
 static void adjust(const struct placing *p, struct layer_entry *e)
 {
-	if (p->t->chown) {
-		e->uid = p->t->uid;
-		e->gid = p->t->gid;
-	}
+	chown_entry(p, e);
 	if (p->t->copy->chmod.len && e->type != LAYER_SYMLINK)
 		e->mode = chmod_apply(&p->chmod, e->mode, e->type == LAYER_DIR);
 }
@@ -78,7 +85,8 @@ static uint64_t link_group(const struct layer_entry *e, uint64_t where)
 	return (id ^ (where << 48)) | 1;
 }
 
-static int place_item(struct placing *p, const struct select_item *item, str path)
+/* `linked`: names of one file stay names of one file. */
+static int place_item(struct placing *p, const struct select_item *item, str path, bool linked)
 {
 	struct layer_entry e = *item->file->entry;
 	struct layer_source src = { .kind = LAYER_SOURCE_NONE };
@@ -102,7 +110,7 @@ static int place_item(struct placing *p, const struct select_item *item, str pat
 	TRY(p->t->source(p->t->ctx, item, &src, p->err));
 	e.type = LAYER_FILE;
 	e.target = S("");
-	place(p, &e, &src, link_group(item->file->entry, item->file->layer));
+	place(p, &e, &src, linked ? link_group(item->file->entry, item->file->layer) : 0);
 	return 0;
 }
 
@@ -126,8 +134,8 @@ static int place_archive(struct placing *p, const struct layer_index *ix, int di
 		if (!e.path.len || e.type == LAYER_WHITEOUT)
 			continue;
 		e.path = join(p->a, dest, e.path);
-		TRY(make_dirs(p, layer_path_parent(e.path)));
-		adjust(p, &e);
+		TRY(make_dirs(p, layer_path_parent(e.path), false));
+		chown_entry(p, &e); /* --chmod is not for what is in an archive, as in BuildKit */
 		if (file) {
 			src.expected = e.digest;
 			e.type = LAYER_FILE;
@@ -149,11 +157,11 @@ static int place_file(struct placing *p, const struct select_item *item,
 	if (p->t->copy->add && item->file->entry->type == LAYER_FILE)
 		TRY(p->t->expand(p->t->ctx, item, &ix, &dirfd, p->err));
 	if (ix) {
-		TRY(make_dirs(p, dest));
+		TRY(make_dirs(p, dest, false));
 		return place_archive(p, ix, dirfd, dest);
 	}
-	TRY(make_dirs(p, layer_path_parent(path)));
-	return place_item(p, item, path);
+	TRY(make_dirs(p, layer_path_parent(path), false));
+	return place_item(p, item, path, false);
 }
 
 static int place_match(struct placing *p, const struct selection *sel, const struct select_match *m,
@@ -161,15 +169,16 @@ static int place_match(struct placing *p, const struct selection *sel, const str
 {
 	if (!m->dir)
 		return place_file(p, &sel->items[m->first], m, dest, into_dir);
-	TRY(make_dirs(p, dest)); /* an existing one keeps its metadata, as in BuildKit */
+	TRY(make_dirs(p, dest, true)); /* an existing one keeps its metadata, as in BuildKit */
 	for (size_t i = 0; i < m->n; i++) {
 		const struct select_item *item = &sel->items[m->first + i];
 		str path = join(p->a, dest, item->rel);
 
 		if (!item->rel.len)
 			continue;
-		TRY(make_dirs(p, layer_path_parent(path))); /* missing when it was excluded */
-		TRY(place_item(p, item, path));
+		TRY(make_dirs(p, layer_path_parent(path),
+		              false)); /* missing when it was excluded */
+		TRY(place_item(p, item, path, true));
 	}
 	return 0;
 }
@@ -185,7 +194,7 @@ static int place_inline(struct placing *p, const struct graph_inline *il, str de
 		                 .mtime = p->t->now };
 	struct layer_source src = { .kind = LAYER_SOURCE_BYTES, .bytes = il->content };
 
-	TRY(make_dirs(p, layer_path_parent(e.path)));
+	TRY(make_dirs(p, layer_path_parent(e.path), false));
 	if (type_at(p, e.path) == LAYER_DIR)
 		return cairn_fail(p->err, CAIRN_E_EXISTS,
 		                  "cannot put a file over the directory '/%.*s'", STR(e.path));
@@ -206,7 +215,7 @@ static int resolve_dest(struct placing *p, str *ret_dest, bool *ret_into)
 	*ret_dest = arena_str(p->a, strbuf_view(&path));
 	*ret_into = str_ends(dest, S("/")) || (node && node->dir);
 	if (str_ends(dest, S("/")))
-		return make_dirs(p, *ret_dest);
+		return make_dirs(p, *ret_dest, false);
 	return 0;
 }
 
@@ -221,11 +230,12 @@ int copy_plan(struct layer_plan *plan, const struct copy_target *t, const struct
 	if (t->copy->chmod.len)
 		TRY(chmod_parse(t->copy->chmod, &p.chmod, err));
 	r = resolve_dest(&p, &dest, &into);
-	if (r == 0 && sel->n_matches > 1 && !into && !sel->matches[0].dir)
+	if (r == 0 && sel->n_matches + t->copy->n_inlines > 1 && !into &&
+	    (!sel->n_matches || !sel->matches[0].dir))
 		r = cairn_fail(
 			err, CAIRN_E_SYNTAX,
-			"%zu files match, so the destination '%.*s' must be a directory and end with '/'",
-			sel->n_matches, STR(t->copy->dest));
+			"%zu files to copy, so the destination '%.*s' must be a directory or end with '/'",
+			sel->n_matches + t->copy->n_inlines, STR(t->copy->dest));
 	for (size_t i = 0; r == 0 && i < sel->n_matches; i++)
 		r = place_match(&p, sel, &sel->matches[i], dest, into);
 	for (size_t i = 0; r == 0 && i < t->copy->n_inlines; i++)

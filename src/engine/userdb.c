@@ -127,6 +127,8 @@ int userdb_owner(const struct userdb *db, str spec, uint32_t *ret_uid, uint32_t 
 	uint32_t uid, gid;
 	bool has_group = str_cut(spec, ':', &user, &group);
 
+	if (!user.len) /* ":group" */
+		user = S("0");
 	if (number(user, &uid)) {
 		gid = uid; /* as BuildKit: --chown=1000 is 1000:1000 */
 	} else if (!find_passwd(db, user, &l) || !number(l.f[2], &uid) || !number(l.f[3], &gid)) {

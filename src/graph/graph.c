@@ -19,12 +19,12 @@ int lower_fail(const struct stage *s, enum cairn_code code, struct cairn_err *er
 	return code;
 }
 
-/* ENV hides ARG; of several ARGs the last one counts. */
+/* Of an ENV and an ARG the later one counts, as in BuildKit; of several ARGs the last one. */
 static bool stage_lookup(void *ctx, str name, str *ret)
 {
 	const struct stage *s = ctx;
 
-	if (image_config_env_get(s->out->config, name, ret))
+	if (!map_get(&s->args_over_env, name) && image_config_env_get(s->out->config, name, ret))
 		return true;
 	for (size_t i = s->args.len; i-- > 0;)
 		if (str_eq(s->args.ptr[i].key, name)) {

@@ -48,7 +48,7 @@ str history_run(struct arena *a, const str *argv, size_t n, const struct graph_e
 	return finish(a, &b);
 }
 
-str history_copy(struct arena *a, const struct graph_copy *c)
+str history_copy(struct arena *a, const struct graph_copy *c, str dest)
 {
 	struct strbuf b;
 
@@ -60,15 +60,11 @@ str history_copy(struct arena *a, const struct graph_copy *c)
 		strbuf_printf(&b, " --chown=%.*s", STR(c->chown));
 	if (c->chmod.len)
 		strbuf_printf(&b, " --chmod=%.*s", STR(c->chmod));
-	for (size_t i = 0; i < c->n_excludes; i++)
-		strbuf_printf(&b, " --exclude=%.*s", STR(c->excludes[i]));
-	if (c->link)
-		strbuf_cstr(&b, " --link");
 	for (size_t i = 0; i < c->n_sources; i++)
 		strbuf_printf(&b, " %.*s", STR(c->sources[i]));
 	for (size_t i = 0; i < c->n_inlines; i++)
 		strbuf_printf(&b, " <<%.*s", STR(c->inlines[i].name));
-	strbuf_printf(&b, " %.*s # buildkit", STR(c->dest));
+	strbuf_printf(&b, " %.*s # buildkit", STR(dest));
 	return finish(a, &b);
 }
 
@@ -112,7 +108,7 @@ str history_pairs(struct arena *a, const char *name, const struct instr_pair *pa
 	return finish(a, &b);
 }
 
-str history_word(struct arena *a, const char *name, str word, bool layer)
+str history_word(struct arena *a, const char *name, str word)
 {
-	return str_of(arena_printf(a, "%s %.*s%s", name, STR(word), layer ? " # buildkit" : ""));
+	return str_of(arena_printf(a, "%s %.*s", name, STR(word)));
 }

@@ -16,7 +16,7 @@
 str history_run(struct arena *a, const str *argv, size_t n, const struct graph_env *args);
 
 /* `COPY --chown=app src /dst # buildkit` */
-str history_copy(struct arena *a, const struct graph_copy *c);
+str history_copy(struct arena *a, const struct graph_copy *c, str dest);
 
 /* `CMD ["a" "b"]`: name and the list as Go's %q prints it. */
 str history_quoted_list(struct arena *a, const char *name, const str *list, size_t n);
@@ -29,6 +29,6 @@ str history_plain_list(struct arena *a, const char *name, const str *list, size_
 str history_pairs(struct arena *a, const char *name, const struct instr_pair *pairs, size_t n);
 
 /* `USER app` and the like. */
-str history_word(struct arena *a, const char *name, str word, bool layer);
+str history_word(struct arena *a, const char *name, str word);
 
 #endif

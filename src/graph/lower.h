@@ -47,6 +47,8 @@ struct stage {
 	const struct raw_stage *raw;
 	struct graph_stage *out;
 	VEC(struct instr_pair) args; /* declared here or in the stages below; value NULL = unset */
+	struct map args_over_env;    /* names whose last ARG with a value is later than their ENV;
+	                              * NULL where it is not */
 	bool cmd_set;                /* CMD was given in this stage */
 	struct graph_node *tip;      /* the step that the next one starts from */
 	unsigned step, n_steps;      /* for "[build 3/7]" */

@@ -54,8 +54,10 @@ static int lower_env(struct stage *s, const struct instr *i, struct cairn_err *e
 	struct instr_pair *pairs = NULL;
 
 	TRY(expand_pairs(s, &i->pairs, &pairs, err));
-	for (size_t k = 0; k < i->pairs.len; k++)
+	for (size_t k = 0; k < i->pairs.len; k++) {
 		image_config_env_set(config(s), pairs[k].key, pairs[k].value);
+		map_put(&s->args_over_env, pairs[k].key, NULL);
+	}
 	lower_add_history(s, history_pairs(s->l->a, "ENV", pairs, i->pairs.len), NULL);
 	return 0;
 }
@@ -104,6 +106,8 @@ static int lower_arg(struct stage *s, const struct instr *i, struct cairn_err *e
 		if (given)
 			map_put(&s->l->used_args, pairs[k].key, s->l);
 		vec_push(&s->args, pairs[k]);
+		if (pairs[k].value.ptr)
+			map_put(&s->args_over_env, pairs[k].key, s->l);
 	}
 	lower_add_history(s, history_pairs(s->l->a, "ARG", pairs, i->pairs.len), NULL);
 	return 0;
@@ -143,37 +147,61 @@ static int lower_shell(struct stage *s, const struct instr *i, struct cairn_err 
 	return 0;
 }
 
-static int add_ports(struct stage *s, str word, struct strbuf *text, struct cairn_err *err)
+/* What one EXPOSE names, as "80/tcp". */
+struct port_list {
+	VEC(str) names;
+};
+
+static int by_text(const void *a, const void *b)
+{
+	return str_cmp(*(const str *)a, *(const str *)b);
+}
+
+static int add_ports(struct stage *s, str word, struct port_list *ports, struct cairn_err *err)
 {
 	struct port_range r;
-	char port[32];
 
 	if (port_parse(word, &r, err) < 0)
 		return lower_fail(s, CAIRN_E_SYNTAX, err, "EXPOSE: %s", err->msg);
 	for (unsigned p = r.first; p <= r.last; p++) {
-		(void)snprintf(port, sizeof(port), "%u/%s", p, r.proto);
-		image_config_port_add(config(s), str_of(port));
-		strbuf_printf(text, "%s%s:{}", text->len ? " " : "", port);
+		str port = str_of(arena_printf(s->l->a, "%u/%s", p, r.proto));
+
+		image_config_port_add(config(s), port);
+		vec_push(&ports->names, port);
+	}
+	return 0;
+}
+
+static int expose_words(struct stage *s, const struct instr *i, struct port_list *ports,
+                        struct cairn_err *err)
+{
+	struct words w = lower_words(s);
+
+	for (size_t k = 0; k < i->list.len; k++) {
+		str *names = NULL;
+		size_t n = 0;
+
+		TRY(words_split(&w, i->list.ptr[k], &names, &n, err));
+		for (size_t j = 0; j < n; j++)
+			TRY(add_ports(s, names[j], ports, err));
 	}
 	return 0;
 }
 
 static int lower_expose(struct stage *s, const struct instr *i, struct cairn_err *err)
 {
-	struct words w = lower_words(s);
-	cleanup_strbuf struct strbuf text;
+	struct port_list ports = { 0 };
+	int r = expose_words(s, i, &ports, err);
 
-	strbuf_init(&text, HISTORY_TEXT_MAX);
-	for (size_t k = 0; k < i->list.len; k++) {
-		str *ports = NULL;
-		size_t n = 0;
-
-		TRY(words_split(&w, i->list.ptr[k], &ports, &n, err));
-		for (size_t j = 0; j < n; j++)
-			TRY(add_ports(s, ports[j], &text, err));
+	if (r == 0) {
+		if (ports.names.len)
+			qsort(ports.names.ptr, ports.names.len, sizeof(str), by_text);
+		lower_add_history(
+			s, history_plain_list(s->l->a, "EXPOSE", ports.names.ptr, ports.names.len),
+			NULL);
 	}
-	lower_add_history(s, str_of(arena_printf(s->l->a, "EXPOSE map[%s]", text.ptr)), NULL);
-	return 0;
+	vec_free(&ports.names);
+	return r;
 }
 
 static int lower_volume(struct stage *s, const struct instr *i, struct cairn_err *err)
@@ -198,7 +226,7 @@ static int lower_user(struct stage *s, const struct instr *i, struct cairn_err *
 
 	TRY(words_expand(&w, i->word.word, &user, err));
 	image_config_str_set(config(s), &config(s)->user, user);
-	lower_add_history(s, history_word(s->l->a, "USER", user, false), NULL);
+	lower_add_history(s, history_word(s->l->a, "USER", user), NULL);
 	return 0;
 }
 
@@ -211,7 +239,7 @@ static int lower_stopsignal(struct stage *s, const struct instr *i, struct cairn
 	if (signal_check(sig, err) < 0)
 		return lower_fail(s, CAIRN_E_SYNTAX, err, "STOPSIGNAL: %s", err->msg);
 	image_config_str_set(config(s), &config(s)->stop_signal, sig);
-	lower_add_history(s, history_word(s->l->a, "STOPSIGNAL", sig, false), NULL);
+	lower_add_history(s, history_word(s->l->a, "STOPSIGNAL", sig), NULL);
 	return 0;
 }
 
@@ -219,15 +247,15 @@ static int lower_maintainer(struct stage *s, const struct instr *i, struct cairn
 {
 	(void)err;
 	image_config_str_set(config(s), &config(s)->author, i->word.word);
-	lower_add_history(s, history_word(s->l->a, "MAINTAINER", i->word.word, false), NULL);
+	lower_add_history(s, history_word(s->l->a, "MAINTAINER", i->word.word), NULL);
 	return 0;
 }
 
+/* BuildKit writes no history for it: the triggers are in the config. */
 static int lower_onbuild(struct stage *s, const struct instr *i, struct cairn_err *err)
 {
 	(void)err;
 	image_config_onbuild_add(config(s), i->word.word);
-	lower_add_history(s, history_word(s->l->a, "ONBUILD", i->word.word, false), NULL);
 	return 0;
 }
 

@@ -3,17 +3,30 @@
 
 #include "history.h"
 
-static const char *const proxy_names[] = {
-	"HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "FTP_PROXY",
-	"ftp_proxy",  "NO_PROXY",   "no_proxy",    "ALL_PROXY",   "all_proxy",
+/* Build arguments that every RUN sees in both spellings, and that are in no key. */
+static const char *const proxy_names[][2] = {
+	{ "HTTP_PROXY", "http_proxy" }, { "HTTPS_PROXY", "https_proxy" },
+	{ "FTP_PROXY", "ftp_proxy" },   { "NO_PROXY", "no_proxy" },
+	{ "ALL_PROXY", "all_proxy" },
 };
 
-/* Environment of a RUN: ENV, then the ARGs that no ENV hides; later ARGs win. */
+/* The value a name has for a RUN: of its ENV and its ARG the later one. */
+static str run_value(struct stage *s, str name)
+{
+	struct words w = lower_words(s);
+	str v = { NULL, 0 };
+
+	(void)w.lookup(w.ctx, name, &v);
+	return v;
+}
+
+/* Environment of a RUN: ENV, then the ARGs that no ENV hides. `args`, for the history: every
+ * ARG once, where it came first, with the value that the RUN sees. */
 static void run_env(struct stage *s, struct graph_env *env, struct graph_env *args)
 {
 	const struct image_config *c = s->out->config;
 	struct arena *a = s->l->a;
-	struct map seen = { 0 };
+	struct map in_env = { 0 }, listed = { 0 };
 
 	env->vars = arena_array(a, str, c->env.len + s->args.len);
 	args->vars = arena_array(a, str, s->args.len);
@@ -21,41 +34,44 @@ static void run_env(struct stage *s, struct graph_env *env, struct graph_env *ar
 		str name, value;
 
 		(void)str_cut(c->env.ptr[i], '=', &name, &value);
-		map_put(&seen, name, s);
-		env->vars[env->n++] = c->env.ptr[i];
+		if (map_get(&s->args_over_env, name))
+			value = run_value(s, name);
+		map_put(&in_env, name, s);
+		env->vars[env->n++] = str_of(arena_printf(a, "%.*s=%.*s", STR(name), STR(value)));
 	}
-	for (size_t i = s->args.len; i-- > 0;) {
-		const struct instr_pair *arg = &s->args.ptr[i];
+	for (size_t i = 0; i < s->args.len; i++) {
+		str name = s->args.ptr[i].key;
+		str value = run_value(s, name);
+		str line = str_of(arena_printf(a, "%.*s=%.*s", STR(name), STR(value)));
 
-		if (map_has(&seen, arg->key))
+		if (map_has(&listed, name))
 			continue;
-		map_put(&seen, arg->key, s);
-		if (arg->value.ptr)
-			args->vars[args->n++] = str_of(
-				arena_printf(a, "%.*s=%.*s", STR(arg->key), STR(arg->value)));
+		if (!map_has(&in_env, name) && value.ptr)
+			env->vars[env->n++] = line;
+		map_put(&listed, name, s);
+		args->vars[args->n++] = line;
 	}
-	for (size_t i = 0; i < args->n / 2; i++) { /* back into the Dockerfile's order */
-		str t = args->vars[i];
-
-		args->vars[i] = args->vars[args->n - 1 - i];
-		args->vars[args->n - 1 - i] = t;
-	}
-	memcpy(env->vars + env->n, args->vars, args->n * sizeof(str));
-	env->n += args->n;
-	map_done(&seen);
+	map_done(&in_env);
+	map_done(&listed);
 }
 
 static void proxy_env(struct stage *s, struct graph_node *n)
 {
-	n->proxy_env.vars = arena_array(s->l->a, str, ARRAY_SIZE(proxy_names));
+	n->proxy_env.vars = arena_array(s->l->a, str, 2 * ARRAY_SIZE(proxy_names));
 	for (size_t i = 0; i < ARRAY_SIZE(proxy_names); i++) {
-		const char *v = map_get(s->l->opts->build_args, str_of(proxy_names[i]));
+		const char *v = NULL;
 
-		if (!v)
-			continue;
-		map_put(&s->l->used_args, str_of(proxy_names[i]), s);
-		n->proxy_env.vars[n->proxy_env.n++] =
-			str_of(arena_printf(s->l->a, "%s=%s", proxy_names[i], v));
+		for (size_t k = 0; k < 2; k++) {
+			const char *given =
+				map_get(s->l->opts->build_args, str_of(proxy_names[i][k]));
+
+			if (given)
+				map_put(&s->l->used_args, str_of(proxy_names[i][k]), s);
+			v = given ? given : v;
+		}
+		for (size_t k = 0; v && k < 2; k++)
+			n->proxy_env.vars[n->proxy_env.n++] =
+				str_of(arena_printf(s->l->a, "%s=%s", proxy_names[i][k], v));
 	}
 }
 
@@ -312,11 +328,6 @@ int lower_copy(struct stage *s, const struct instr *i, struct cairn_err *err)
 	TRY(copy_flags(s, i, &c, err));
 	TRY(words_expand(&w, in->dest, &dest, err));
 	c.dest = copy_dest(s, dest);
-	if (c.n_sources + c.n_inlines > 1 && !str_ends(c.dest, S("/")))
-		return lower_fail(
-			s, CAIRN_E_SYNTAX, err,
-			"with more than one source the destination '%.*s' must end with '/'",
-			STR(dest));
 	if (c.n_sources)
 		TRY(lower_source(s, in->from, &c.from, err));
 	else
@@ -325,7 +336,7 @@ int lower_copy(struct stage *s, const struct instr *i, struct cairn_err *err)
 	n->copy = c;
 	if (c.from.kind == GRAPH_FROM_NODE)
 		lower_add_input(s, n, c.from.node);
-	lower_add_history(s, history_copy(s->l->a, &n->copy), n);
+	lower_add_history(s, history_copy(s->l->a, &n->copy, dest), n);
 	return 0;
 }
 
@@ -345,6 +356,6 @@ int lower_workdir(struct stage *s, const struct instr *i, struct cairn_err *err)
 		n = lower_add_step(s, GRAPH_WORKDIR);
 		n->workdir.path = path;
 	}
-	lower_add_history(s, history_word(s->l->a, "WORKDIR", path, n != NULL), n);
+	lower_add_history(s, history_word(s->l->a, "WORKDIR", path), n);
 	return 0;
 }

@@ -250,8 +250,11 @@ static int start_from_stage(struct stage *s, struct raw_stage *raw, struct cairn
 	s->out->base = below->out->base;
 	s->tip = below->tip;
 	image_config_copy(s->l->a, below->out->config, s->out->config);
-	vec_foreach (arg, &below->args)
+	vec_foreach (arg, &below->args) {
 		vec_push(&s->args, *arg);
+		if (map_get(&below->args_over_env, arg->key))
+			map_put(&s->args_over_env, arg->key, s->l);
+	}
 	return 0;
 }
 
@@ -381,6 +384,7 @@ int lower_stage(struct lower *l, struct raw_stage *raw, struct stage **ret, stru
 	vec_free(&s->history);
 	if (r < 0) {
 		vec_free(&s->args);
+		map_done(&s->args_over_env);
 		return r;
 	}
 	vec_push(&l->stages, s->out);

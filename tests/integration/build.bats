@@ -145,6 +145,50 @@ wrote() { # TEXT
 	EOF
 }
 
+@test "COPY: several files to a directory that is there, ':group', modes of made directories" {
+	mkdir "$CTX/dir"
+	echo 1 >"$CTX/a"
+	echo 2 >"$CTX/b"
+	echo 3 >"$CTX/dir/f"
+	ln -s f "$CTX/dir/link"
+	build_ok -t more <<-'EOF'
+	FROM base
+	RUN mkdir /there
+	COPY a b /there
+	COPY --chown=:staff a /group
+	COPY --chmod=700 dir /made/dir
+	COPY dir/* /star/
+	EOF
+	run "$CAIRN" run more stat -c '%a %u:%g %h %n' /there/a /there/b /group /made /made/dir /made/dir/f /star/f /star/link
+	diff <(echo "$output") - <<-'EOF'
+	644 0:0 1 /there/a
+	644 0:0 1 /there/b
+	644 0:50 1 /group
+	755 0:0 3 /made
+	700 0:0 2 /made/dir
+	700 0:0 1 /made/dir/f
+	644 0:0 1 /star/f
+	644 0:0 1 /star/link
+	EOF
+	build_fails <<-'EOF'
+	FROM base
+	COPY a b /new
+	EOF
+	[[ $output == *"Dockerfile:2"*"must be a directory or end with '/'"* ]]
+}
+
+@test "ADD of an archive: --chown is for what is in it, --chmod is not" {
+	mkdir "$CTX/r"
+	echo 1 >"$CTX/r/f"
+	chmod 640 "$CTX/r/f"
+	tar -C "$CTX/r" --owner=5 --group=6 -cf "$CTX/a.tar" f
+	build_ok -t addmode <<-'EOF'
+	FROM base
+	ADD --chown=app --chmod=600 a.tar /d/
+	EOF
+	[ "$("$CAIRN" run addmode stat -c '%a %u:%g' /d/f)" = "640 1000:1000" ]
+}
+
 @test "COPY --from keeps owner, mode, time and links of the other stage" {
 	build_ok -t from <<-'EOF'
 	FROM base AS a

@@ -29,6 +29,7 @@ make_base() { # FILE
 	printf 'root:x:0:\nstaff:x:50:app\napp:x:1000:\n' >"$root/etc/group"
 	chmod 1777 "$root/tmp"
 	chmod 700 "$root/root"
+	chmod "${BASE_ROOT_MODE:-755}" "$root"
 	tar --numeric-owner --owner=0 --group=0 --sort=name --mtime=@1700000000 -C "$root" -cf "$1" .
 	rm -rf "$root"
 }

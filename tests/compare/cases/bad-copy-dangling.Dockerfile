@@ -1,0 +1,3 @@
+#: ln -s nowhere dang
+FROM base
+COPY dang /h/

@@ -1,0 +1,4 @@
+#: mkdir d; touch d/f
+FROM base
+RUN touch /x
+COPY d /x

@@ -1,0 +1,4 @@
+#: touch f
+FROM base
+RUN touch /x
+COPY f /x/

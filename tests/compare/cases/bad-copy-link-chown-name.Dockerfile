@@ -1,0 +1,3 @@
+#: echo n >n
+FROM base
+COPY --link --chown=app:staff n /a

@@ -1,0 +1,2 @@
+FROM base
+COPY --nope=1 a /b

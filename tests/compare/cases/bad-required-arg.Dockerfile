@@ -1,0 +1,3 @@
+FROM base
+RUN true
+ENV A=${B:?must-be-set}

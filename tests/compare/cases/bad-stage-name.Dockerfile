@@ -1,0 +1,1 @@
+FROM base AS 1x!

@@ -1,0 +1,2 @@
+FROM base
+COPY --from=nope.invalid/x /a /b

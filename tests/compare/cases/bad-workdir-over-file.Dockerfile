@@ -1,0 +1,3 @@
+FROM base
+RUN touch /f
+WORKDIR /f

@@ -1,0 +1,7 @@
+#= config ArgsEscaped: cairn None \| docker True
+FROM base AS a
+ENTRYPOINT ["entry"]
+CMD ["cmd"]
+FROM a
+ENTRYPOINT []
+CMD []

@@ -1,0 +1,6 @@
+#= config ArgsEscaped: cairn None \| docker True
+FROM base AS a
+CMD ["cmd"]
+ENTRYPOINT ["entry"]
+FROM a
+ENTRYPOINT ["other"]

@@ -1,0 +1,6 @@
+#= config ArgsEscaped: cairn None \| docker True
+FROM base AS a
+ENTRYPOINT ["entry"]
+CMD ["cmd"]
+FROM a
+CMD other words "quoted"

@@ -1,0 +1,3 @@
+#= history \d created_by: cairn .HEALTHCHECK \[.*docker .HEALTHCHECK &\{.*
+FROM base
+HEALTHCHECK CMD ["true", "a b"]

@@ -1,0 +1,3 @@
+FROM base
+ONBUILD RUN echo x
+ONBUILD COPY . /x

@@ -1,0 +1,3 @@
+FROM scratch
+ENV A=1
+LABEL l=1

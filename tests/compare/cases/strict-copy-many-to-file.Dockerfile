@@ -1,0 +1,3 @@
+#: touch a b
+FROM base
+COPY a b /c
