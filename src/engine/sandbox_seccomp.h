@@ -18,6 +18,10 @@
  * Takes a few milliseconds: once per process. Fails with CAIRN_E_SYSTEM. */
 int seccomp_compile(uint64_t caps, struct strbuf *out, struct cairn_err *err);
 
+/* The same program, at once for the default capabilities: that one was compiled when cairn was
+ * built (seccomp_gen.c). */
+int seccomp_program(uint64_t caps, struct strbuf *out, struct cairn_err *err);
+
 /* Put it onto this process and its future children; needs CAP_SYS_ADMIN or no_new_privs.
  * Returns 0 or -1 with errno. */
 int seccomp_apply(const void *program, size_t bytes);

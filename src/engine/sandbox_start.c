@@ -64,7 +64,7 @@ static int host_ready(struct sandbox_host *h, const struct sandbox_spec *s, stru
 		return 0;
 	strbuf_clear(&h->filter);
 	h->filter_caps = s->caps;
-	return seccomp_compile(s->caps, &h->filter, err);
+	return seccomp_program(s->caps, &h->filter, err);
 }
 
 /* Write the job to a memory file, positioned at its start. */
