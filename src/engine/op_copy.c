@@ -128,7 +128,8 @@ static int item_expand(void *ctx, const struct select_item *item,
 	cleanup_free char *path = str_dup(item->file->entry->path);
 
 	TRY(item_source(ctx, item, &src, err));
-	fd = openat(src.dirfd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	/* A link or pipe that has taken the file's place is not followed, nor waited for. */
+	fd = fs_open_beneath(src.dirfd, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		return cairn_fail_sys(err, "open '%s'", path);
 	TRY(add_archive_open(fd, path, &a, err));

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/statfs.h>
 #include <unistd.h>
 
@@ -56,6 +57,22 @@ static int check_fs(struct store *s, struct cairn_err *err)
 		return 0;
 	}
 	return 0;
+}
+
+/* Whoever owns the store decides what is in every image and in the paths that cairn, maybe as
+ * root, works on: only the caller may. Looking at somebody's store is fine. */
+static int check_owner(const struct store *s, struct cairn_err *err)
+{
+	struct stat st;
+
+	if (fstat(s->fd, &st) < 0)
+		return cairn_fail_sys(err, "find the owner of '%s'", s->path);
+	if (st.st_uid == geteuid())
+		return 0;
+	return cairn_fail(err, CAIRN_E_DENIED,
+	                  "the store '%s' belongs to user %u, not to you; point CAIRN_HOME to a "
+	                  "directory of your own, or chown it with all in it",
+	                  s->path, st.st_uid);
 }
 
 /* Make sure that the home directory is there. Its parents are made with the usual mode. */
@@ -200,6 +217,8 @@ static int open_all(struct store *s, const struct store_opts *opts, struct cairn
 		return r;
 	if (r == 0 && faccessat(s->fd, ".", W_OK, AT_EACCESS) < 0)
 		s->read_only = true;
+	if (!s->read_only)
+		TRY(check_owner(s, err));
 	if (r == CAIRN_E_NOT_FOUND && s->read_only)
 		return cairn_fail(err, CAIRN_E_NOT_FOUND, "there is no store in '%s'", s->path);
 	if (!s->read_only && (r < 0 || !complete(s)))
