@@ -58,7 +58,8 @@ struct store_opts {
  * for reading; writes then fail with CAIRN_E_DENIED and say why.
  *
  * Fails with CAIRN_E_DIGEST when the store is damaged or of a newer version,
- * CAIRN_E_UNSUPPORTED when it lies on a network file system. */
+ * CAIRN_E_UNSUPPORTED when it lies on a network file system, CAIRN_E_DENIED when it may be
+ * written to and belongs to another user. */
 int store_open(const struct store_opts *opts, struct store **ret, struct cairn_err *err);
 
 /* Ends all leases and removes the temporary files of this handle. NULL is fine. */

@@ -180,3 +180,16 @@ nowhere() { # TEXT FILE...
 	[ "$status" -ne 0 ]
 	[ -z "$(ls "$BATS_TEST_TMPDIR/home3")" ]
 }
+
+@test "every test that the security page names exists" {
+	local page=$BATS_TEST_DIRNAME/../../docs/SECURITY.md file name n=0
+	[ -f "$page" ] || skip "no docs beside the tests"
+	while IFS='|' read -r file name; do
+		grep -qF -- "$name" "$BATS_TEST_DIRNAME/../../$file" || {
+			echo "$file has no '$name'"
+			return 1
+		}
+		n=$((n + 1))
+	done < <(sed -nE 's/^.*\| (tests[^:]*): `(.*)` \|$/\1|\2/p' "$page")
+	[ "$n" -gt 20 ]
+}
