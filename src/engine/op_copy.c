@@ -198,6 +198,7 @@ static int begin(struct step *s, const struct graph_copy *copy, const struct cha
 {
 	static const struct selection nothing;
 	struct step_work *w = work_new(s);
+	const struct tree *on = NULL; /* what the layer is put on; --link does not look at it */
 
 	w->plan = layer_plan_new();
 	w->copy = xcalloc(1, sizeof(*w->copy));
@@ -207,6 +208,8 @@ static int begin(struct step *s, const struct graph_copy *copy, const struct cha
 	w->make_plan = make_plan;
 	TRY(store_layer_begin(s->b->opts->store, &w->txn, err));
 	TRY(trees_get(s->b, below, &w->below, err));
+	TRY(trees_get(s->b, build_step(s->b, s->node->parent)->chain, &on, err));
+	TRY(work_root(store_layer_txn_fs(w->txn), on, err));
 	w->copy->target = (struct copy_target){ .copy = copy,
 		                                .below = w->below,
 		                                .now = clock_now(),

@@ -351,6 +351,7 @@ static int prepare_root(struct step *s, struct cairn_err *err)
 	const struct chain *c = build_step(s->b, s->node->parent)->chain;
 	const char **lowers = arena_array(a, const char *, c->n + 1);
 	struct rootfs_request req = { .n_lowers = c->n, .volatile_ = true };
+	const struct tree *below = NULL;
 	char **dirs = NULL;
 
 	TRY(trees_dirs(s->b, c, a, &dirs, err));
@@ -360,7 +361,10 @@ static int prepare_root(struct step *s, struct cairn_err *err)
 	req.lowers = lowers;
 	req.upper = store_layer_txn_fs(s->run->txn);
 	req.work = store_layer_txn_work(s->run->txn);
-	return rootfs_prepare(s->b->rootfs, &req, &s->run->spec, &s->run->root, err);
+	TRY(rootfs_prepare(s->b->rootfs, &req, &s->run->spec, &s->run->root, err));
+	/* The topmost directory's root may not be the tree's: --link layers know no tree. */
+	TRY(trees_get(s->b, c, &below, err));
+	return work_root(req.upper, below, err);
 }
 
 int op_run_start(struct step *s, struct cairn_err *err)

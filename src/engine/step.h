@@ -165,6 +165,8 @@ int work_execute(void *work, struct cairn_err *err);
 void copy_work_free(struct copy_work *c); /* NULL is fine */
 struct step_work *work_new(struct step *s);
 void work_free(struct step_work *w);
+/* Give a new layer's directory the owner, mode and time of "/" in the tree that it will lie on. */
+int work_root(const char *dir, const struct tree *t, struct cairn_err *err);
 /* Take another descriptor that the plan borrows; returns fd. */
 int work_keep_fd(struct step_work *w, int fd);
 

@@ -31,6 +31,21 @@ void work_free(struct step_work *w)
 	free(w);
 }
 
+int work_root(const char *dir, const struct tree *t, struct cairn_err *err)
+{
+	const struct layer_entry *e = tree_root(t)->entry;
+	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT },
+		                     { .tv_sec = (time_t)(e->mtime / CLOCK_SEC),
+		                       .tv_nsec = (long)(e->mtime % CLOCK_SEC) } };
+
+	/* chmod last: chown takes set-id bits away. */
+	if (chown(dir, e->uid, e->gid) < 0 || chmod(dir, e->mode) < 0 ||
+	    utimensat(AT_FDCWD, dir, times, 0) < 0)
+		return cairn_fail_sys(err, "giving '%s' the owner and mode of the image's '/'",
+		                      dir);
+	return 0;
+}
+
 int work_keep_fd(struct step_work *w, int fd)
 {
 	w->fds = xreallocarray(w->fds, w->n_fds + 1, sizeof(*w->fds));

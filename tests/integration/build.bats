@@ -415,3 +415,17 @@ f" ]
 	run "$CAIRN" run twice echo fine
 	[ "$output" = fine ]
 }
+
+@test "the mode of / survives COPY, WORKDIR, --link and RUN" {
+	echo f >"$CTX/f"
+	build_ok -t rootmode <<-'EOF'
+	FROM base
+	RUN chmod 711 /
+	COPY f /f
+	WORKDIR /w
+	COPY --link f /g
+	RUN echo x >/x
+	EOF
+	run "$CAIRN" run rootmode stat -c %a /
+	[ "$output" = 711 ]
+}
