@@ -4,6 +4,7 @@ Every builder has
     name
     missing()                why it cannot be measured here; None when it can
     version()                one line
+    ready()                  the base image is there; results may be
     cold()                   forget every result; the base image stays
     build(context, tag, ...) the commands of a build, as argument lists for measure.run
 """
@@ -42,6 +43,10 @@ class Cairn:
     def argv(self, *words):
         return ["env", f"CAIRN_HOME={self.home}", self.program, *words]
 
+    def ready(self):
+        if not self.home.exists():
+            self.cold()
+
     def cold(self):
         if self.home.exists():
             shutil.rmtree(self.home)
@@ -75,6 +80,9 @@ class Peer:
 
     def argv(self, *words):
         return [*self.prefix, self.program, *words]
+
+    def ready(self):
+        pass  # bench/peers base has imported it
 
 
 class Docker(Peer):

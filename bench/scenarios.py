@@ -102,13 +102,13 @@ def one_gigabyte(work):
 ALL = ("cairn", "docker", "buildah")
 
 SCENARIOS = [
+    Scenario("cold", "cold build kept local", [Goal(1.1, "bare")], (*ALL, "bare"), 3, example, "cold"),
     Scenario(
         "warm", "nothing changed, warm", [Goal(1 / 30, "docker"), Goal(15 * MS)], ALL, 15, example, "warm",
-        quick_rounds=3),
+        quick_rounds=7),
     Scenario(
         "edit", "one line of the last COPY changed, RUN steps after it, warm", [Goal(1 / 6, "docker")], ALL, 7,
-        example, "edited", quick_rounds=2),
-    Scenario("cold", "cold build kept local", [Goal(1.1, "bare")], (*ALL, "bare"), 3, example, "cold"),
+        example, "edited", quick_rounds=5),
     Scenario(
         "archive", "cold build to an OCI archive (zstd)", [Goal(1.2, "bare")], (*ALL, "bare"), 3, example, "cold",
         archive=True),
