@@ -151,7 +151,9 @@ static int read_dir(void *ctx, size_t i, struct cairn_err *err)
 	if (r == 0 && errno)
 		r = fail_dir(w, d->path, err);
 	closedir(stream);
-	qsort_r(d->children.ptr, d->children.len, sizeof(*d->children.ptr), by_name, d->names.ptr);
+	if (d->children.len)
+		qsort_r(d->children.ptr, d->children.len, sizeof(*d->children.ptr), by_name,
+		        d->names.ptr);
 	return r;
 }
 

@@ -161,7 +161,7 @@ void build_metadata(const struct engine_image *im, const struct outputs_result *
 	}
 	(void)json_object_set_new(own, "steps", json_integer(im->n_steps));
 	(void)json_object_set_new(own, "cached", json_integer(im->n_cached));
-	(void)json_object_set_new(own, "seconds", json_real((double)wall_ns / CLOCK_SEC));
+	(void)json_object_set_new(own, "seconds", json_real((double)wall_ns / (double)CLOCK_SEC));
 	(void)json_object_set_new(j, "cairn", own);
 	(void)json_object_set_new(j, "containerimage.config.digest",
 	                          json_text(digest_text(&im->config_digest).s));

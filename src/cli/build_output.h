@@ -29,7 +29,7 @@ bool build_outputs_stdout(const struct outputs_opts *o);
  * names    as people write them; ends with NULL
  * wall_ns  how long the build took
  * text     gets the JSON */
-void build_metadata(const struct engine_image *image, const struct outputs_result *outputs,
+void build_metadata(const struct engine_image *im, const struct outputs_result *outputs,
                     const char *const *names, int64_t wall_ns, struct strbuf *text);
 
 #endif

@@ -13,6 +13,10 @@ not() {
 	fi
 }
 
+teardown() {
+	remove_stores
+}
+
 # Did a step write this line? (Its name, which holds the command, does not count.)
 wrote() { # TEXT
 	grep -qE "^#[0-9]+ [0-9.]+ $1" <<<"$output"

@@ -12,7 +12,7 @@ setup_suite_dirs() {
 
 # Remove the test's stores: files of a user namespace are beyond an ordinary user.
 remove_stores() {
-	[ "$(id -u)" = 0 ] || unshare --map-root-user --map-auto rm -rf "$BATS_TEST_TMPDIR"/home* || true
+	[ "$(id -u)" = 0 ] || unshare --map-root-user --map-auto rm -rf "$BATS_TEST_TMPDIR"/* || true
 }
 
 # Make base.tar once a suite file.

@@ -14,6 +14,7 @@ setup() {
 teardown() {
 	[ -z "${MOUNTED:-}" ] || umount "$MOUNTED" 2>/dev/null || true
 	chmod -R u+w "$BATS_TEST_TMPDIR" 2>/dev/null || true
+	remove_stores
 }
 
 # Wait until a command succeeds; only a build that hangs waits to the end.
