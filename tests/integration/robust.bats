@@ -259,6 +259,8 @@ fits" ]
 	echo "$output"
 	[ "$status" -eq 0 ]
 	[[ $output == *CACHED* ]]
+	# Root of a user namespace may write whatever its owner owns.
+	[ "$(id -u)" = 0 ] || skip "the hits were used; as a user no mode forbids the namespace to write"
 	run build <<<"$df
 RUN echo new"
 	echo "$output"
