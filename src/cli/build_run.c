@@ -430,11 +430,9 @@ static int check_tags(const struct run *r, struct cairn_err *err)
 	return 0;
 }
 
-/* Lower the Dockerfile and find out what must run. */
+/* Lower the Dockerfile, which start() has parsed, and find out what must run. */
 static int plan(struct run *r, struct cairn_err *err)
 {
-	TRY(check_tags(r, err));
-	TRY(parse(r, err));
 	TRY(set_pairs(r, err));
 	TRY(open_outputs(r, err));
 	TRY(set_graph_opts(r, err));
@@ -518,6 +516,8 @@ static int start(struct run *r, struct cairn_err *err)
 	r->eopts.tick_ctx = r->progress;
 	if (r->o->check)
 		return 0;
+	TRY(check_tags(r, err));
+	TRY(parse(r, err)); /* may wait for a terminal or a pipe: signals still end the process */
 	TRY(catch_signals(r, err));
 	TRY(store_open(&sopts, &r->store, err));
 	bopts.store = r->store;

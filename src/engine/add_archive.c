@@ -164,15 +164,14 @@ static int read_all(void *ctx, void *p, size_t n, size_t *ret_n, struct cairn_er
 	return 0;
 }
 
-int add_archive_unpack(struct add_archive *a, int out_dirfd, struct layer_result *ret,
-                       struct cairn_err *err)
+int add_archive_unpack(struct add_archive *a, const struct tree *below, int out_dirfd,
+                       struct layer_result *ret, struct cairn_err *err)
 {
-	cleanup_tree struct tree *nothing = tree_new();
 	struct layer_reader reader = { read_all, a };
 	struct layer_unpack_opts opts = LAYER_UNPACK_OPTS_INIT;
 
 	opts.out_dirfd = out_dirfd;
-	if (layer_unpack(&reader, nothing, &opts, ret, err) < 0)
+	if (layer_unpack(&reader, below, &opts, ret, err) < 0)
 		return cairn_wrap(err, "unpacking '%s'", a->name);
 	return 0;
 }

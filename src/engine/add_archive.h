@@ -17,10 +17,11 @@ struct add_archive;
  * Fails with CAIRN_E_UNSUPPORTED when libarchive is needed and missing. */
 int add_archive_open(int fd, const char *name, struct add_archive **ret, struct cairn_err *err);
 
-/* Unpack into an empty directory; the index says what is there. Hostile entries fail as in
- * layer_unpack(). */
-int add_archive_unpack(struct add_archive *a, int out_dirfd, struct layer_result *ret,
-                       struct cairn_err *err);
+/* Unpack into an empty directory; the index says what is there. Parents that have no entry of
+ * their own are those of `below` (DECISIONS.md 2), through its links. Hostile entries fail as
+ * in layer_unpack(). */
+int add_archive_unpack(struct add_archive *a, const struct tree *below, int out_dirfd,
+                       struct layer_result *ret, struct cairn_err *err);
 
 void add_archive_free(struct add_archive *a); /* NULL is fine */
 DEFINE_CLEANUP(struct add_archive *, add_archive_free);

@@ -120,6 +120,15 @@ static str join(struct arena *a, str dir, str name)
 	               : arena_str(a, name);
 }
 
+/* A directory that is there as the archive has it: most often one that has no entry in the
+ * archive, only files below it. */
+static bool dir_is_there(const struct placing *p, const struct layer_entry *e)
+{
+	const struct tree_node *node = tree_find(p->t->below, e->path);
+
+	return e->type == LAYER_DIR && node && layer_entry_same_meta(e, node->entry);
+}
+
 /* ADD of an archive: its entries below the destination, whatever was there. */
 static int place_archive(struct placing *p, const struct layer_index *ix, int dirfd, str dest)
 {
@@ -134,6 +143,9 @@ static int place_archive(struct placing *p, const struct layer_index *ix, int di
 		if (!e.path.len || e.type == LAYER_WHITEOUT)
 			continue;
 		e.path = join(p->a, dest, e.path);
+		e.opaque = false; /* an archive is no layer: it hides nothing */
+		if (dir_is_there(p, &e))
+			continue;
 		TRY(make_dirs(p, layer_path_parent(e.path), false));
 		chown_entry(p, &e); /* --chmod is not for what is in an archive, as in BuildKit */
 		if (file) {

@@ -333,8 +333,8 @@ static int put(struct step *s, const struct digest *key, enum store_record_kind 
 	sr.payload = strbuf_view(&text);
 	sr.refs = refs;
 	sr.n_refs = r->chain.n;
-	return store_record_put(s->b->opts->store, &sr,
-	                        s->node->no_cache ? STORE_SUPERSEDE : STORE_ADOPT, kept, err);
+	return store_record_put(s->b->opts->store, &sr, s->forced ? STORE_SUPERSEDE : STORE_ADOPT,
+	                        kept, err);
 }
 
 static struct record *new_record(struct step *s, const struct chain_layer *layer, int64_t created)

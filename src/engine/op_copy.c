@@ -61,6 +61,8 @@ static int item_source(void *ctx, const struct select_item *item, struct layer_s
 static int unpack(struct copy_work *c, struct add_archive *a, const struct layer_index **ret_index,
                   int *ret_dirfd, struct cairn_err *err)
 {
+	bool on_root = str_is(c->target.copy->dest, "/");
+	cleanup_tree struct tree *nothing = tree_new();
 	struct unpacked u = { .fd = -1 };
 	struct unpacked *kept;
 
@@ -68,7 +70,8 @@ static int unpack(struct copy_work *c, struct add_archive *a, const struct layer
 	vec_push(&c->unpacked, u); /* from here on it is removed at the end */
 	kept = vec_last(&c->unpacked);
 	TRY(fs_open_dir(AT_FDCWD, kept->dir, &kept->fd, err));
-	TRY(add_archive_unpack(a, kept->fd, &kept->result, err));
+	TRY(add_archive_unpack(a, on_root ? c->target.below : nothing, kept->fd, &kept->result,
+	                       err));
 	*ret_index = kept->result.index;
 	*ret_dirfd = kept->fd;
 	return 0;
