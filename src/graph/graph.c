@@ -264,9 +264,14 @@ static void finish(struct lower *l)
 
 static void release(struct lower *l)
 {
-	for (size_t i = 0; i < l->n_raws; i++)
-		if (l->raws[i].lowered)
-			vec_free(&l->raws[i].lowered->args);
+	for (size_t i = 0; i < l->n_raws; i++) {
+		struct stage *s = l->raws[i].lowered;
+
+		if (!s)
+			continue;
+		vec_free(&s->args);
+		map_done(&s->args_over_env);
+	}
 	vec_free(&l->globals);
 	vec_free(&l->nodes);
 	vec_free(&l->stages);
