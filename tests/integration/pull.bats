@@ -271,10 +271,10 @@ mark() { # OPTION...: the base's mark as a step sees it
 		sleep 0.1
 	done
 	pkill -9 -P "$pid" || true # rootless: the one inside the user namespace
-	kill -9 "$pid" 2>/dev/null || skip "the machine is so busy that the pull was over before it could be killed"
+	kill -9 "$pid" 2>/dev/null || true # it may have followed its inner process already
 	wait "$pid" || true
 	[ "$(unpacked)" -ge 5 ]
-	[ "$(unpacked)" -lt 7 ]
+	[ "$(unpacked)" -lt 7 ] || skip "the machine is so busy that the pull was over before it could be killed"
 	rm "$(layer_file big 0)" # is here already: not asked for again
 	[ "$(mark)" = 3 ]
 	[ "$("$CAIRN" run "$REG/app:1" wc -c /random)" = "12000000 /random" ]
