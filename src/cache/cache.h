@@ -11,6 +11,7 @@
 #include "context.h"
 #include "keys.h"
 #include "record.h"
+#include "remote.h"
 #include "select.h"
 
 #endif

@@ -18,7 +18,6 @@
 #define CAIRN_ENGINE_SUPPLY_H
 
 #include "cache/cache.h"
-#include "cache/remote.h"
 #include "registry/registry.h"
 #include "store/store.h"
 

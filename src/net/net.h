@@ -2,6 +2,8 @@
  *
  *	http.h          requests with retries and redirects, from any thread
  *	credentials.h   who to be at a registry: Docker's config.json and its helpers
+ *	aws.h           who to be at AWS, signed requests, ECR tokens, spot notices
+ *	s3.h            objects in a bucket
  *
  * libcurl is loaded at the first request, not at start-up: linking it would cost
  * every command 5 ms (DECISIONS 32).
@@ -9,7 +11,9 @@
 #ifndef CAIRN_NET_NET_H
 #define CAIRN_NET_NET_H
 
+#include "aws.h"
 #include "credentials.h"
 #include "http.h"
+#include "s3.h"
 
 #endif
