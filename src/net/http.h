@@ -58,15 +58,48 @@ struct http_sink {
 	void *ctx;
 };
 
+/* A body that is not held in memory: read while it is sent, and again from its start when the
+ * request is tried again. */
+struct http_source {
+	uint64_t size; /* bytes of the body; all of them are sent */
+	/* Up to n (> 0) bytes at `offset` of the body into p; *ret_n > 0 when offset < size. In the
+	 * thread that called http_send(). A failure ends the transfer and is what it returns. */
+	int (*read)(void *ctx, uint64_t offset, void *p, size_t n, size_t *ret_n,
+	            struct cairn_err *err);
+	void *ctx;
+};
+
+/* Part of a file as a body; pread() alone is used, so several may share a descriptor. */
+struct http_file {
+	int fd;          /* borrowed */
+	uint64_t offset; /* where in the file the body begins */
+};
+/* f is borrowed as long as the source is used. A file that ends before `size` bytes is
+ * CAIRN_E_SYSTEM. */
+struct http_source http_file_source(struct http_file *f, uint64_t size);
+
+/* Whom to believe at the other end, and who to be, where it is not what http_opts says. */
+struct http_tls {
+	const char *ca_file;   /* PEM file of authorities; NULL = http_opts.ca_file */
+	const char *cert_file; /* PEM file of our own certificate, or NULL */
+	const char *key_file;  /* of its key; NULL = it is in cert_file */
+	bool skip_verify;      /* any certificate will do */
+};
+
 struct http_request {
 	const char *method; /* "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE" */
 	const char *url;
 	const struct http_field *fields; /* n_fields of them, without Authorization */
 	size_t n_fields;
-	const char *authorization;    /* value of the Authorization header, or NULL; a secret */
-	str body;                     /* sent with POST, PUT and PATCH, also when empty */
-	const struct http_sink *sink; /* NULL: the body is collected */
-	size_t max_body;              /* most bytes to collect; more is CAIRN_E_SYNTAX */
+	const char *authorization;        /* value of the Authorization header, or NULL; a secret */
+	str body;                         /* sent with POST, PUT and PATCH, also when empty */
+	const struct http_source *source; /* sent instead of body; NULL: body */
+	const struct http_sink *sink;     /* NULL: the body is collected */
+	size_t max_body;                  /* most bytes to collect; more is CAIRN_E_SYNTAX */
+	const struct http_tls *tls; /* for this origin, not where redirects lead; NULL: none */
+	/* One try: what the server has got of the body decides how to go on, and the caller knows
+	 * to find that out (http_retry_wait()). */
+	bool once;
 };
 
 /* The seam to the network: one exchange, without redirects or retries. A test puts its
