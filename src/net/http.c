@@ -176,7 +176,8 @@ static bool is_redirect(const struct http_request *req, const struct http_respon
 {
 	static const int codes[] = { 301, 302, 303, 307, 308 };
 
-	if (strcmp(req->method, "GET") != 0 && strcmp(req->method, "HEAD") != 0)
+	if (req->keep_redirects ||
+	    (strcmp(req->method, "GET") != 0 && strcmp(req->method, "HEAD") != 0))
 		return false;
 	for (size_t i = 0; i < ARRAY_SIZE(codes); i++)
 		if (r->status == codes[i])

@@ -100,6 +100,8 @@ struct http_request {
 	/* One try: what the server has got of the body decides how to go on, and the caller knows
 	 * to find that out (http_retry_wait()). */
 	bool once;
+	bool keep_redirects; /* a 3xx is the answer: a signature is for one host */
+	bool direct;         /* never through a proxy: addresses that mean this machine */
 };
 
 /* The seam to the network: one exchange, without redirects or retries. A test puts its

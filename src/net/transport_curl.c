@@ -286,6 +286,8 @@ static void set_options(struct xfer *x, struct curl_slist *fields)
 	(void)api->easy_setopt(h, CURLOPT_XFERINFODATA, x);
 	if (x->t->share)
 		(void)api->easy_setopt(h, CURLOPT_SHARE, x->t->share);
+	if (x->req->direct)
+		(void)api->easy_setopt(h, CURLOPT_NOPROXY, "*");
 	if (o->ca_file)
 		(void)api->easy_setopt(h, CURLOPT_CAINFO, o->ca_file);
 }
