@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 struct job {
@@ -27,6 +28,7 @@ struct pool {
 	unsigned pending;    /* added, done not yet run */
 	unsigned unfinished; /* added, run not yet ended */
 	bool stop;
+	int nice;
 	int fd;
 };
 
@@ -72,6 +74,14 @@ struct pool *pool_new(unsigned n_threads)
 	return p;
 }
 
+struct pool *pool_new_nice(unsigned n_threads, int nice)
+{
+	struct pool *p = pool_new(n_threads);
+
+	p->nice = nice;
+	return p;
+}
+
 static void signal_finished(struct pool *p)
 {
 	uint64_t one = 1;
@@ -86,6 +96,8 @@ static void *worker(void *arg)
 	struct pool *p = arg;
 	struct job *j;
 
+	if (p->nice) /* of this thread alone: Linux keeps it for each */
+		(void)setpriority(PRIO_PROCESS, 0, p->nice);
 	pthread_mutex_lock(&p->lock);
 	for (;;) {
 		while (!p->waiting.head && !p->stop)

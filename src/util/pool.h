@@ -28,6 +28,9 @@ struct pool_task {
 /* n_threads >= 1; threads are started when the first task comes. */
 struct pool *pool_new(unsigned n_threads);
 
+/* The same for work that must not take processor time from others: nice is as in nice(2). */
+struct pool *pool_new_nice(unsigned n_threads, int nice);
+
 /* Waits for running tasks, drops waiting ones without calling done. NULL is fine. */
 void pool_free(struct pool *p);
 
