@@ -1,5 +1,5 @@
 /* cairn build: from options to an image in the store. */
-#include "build_opts.h"
+#include "build_priv.h"
 
 #include <signal.h>
 #include <sys/signalfd.h>
@@ -8,37 +8,9 @@
 #include "background_sync.h"
 #include "build_check.h"
 #include "build_output.h"
-#include "build_values.h"
 #include "ctx.h"
-#include "engine/engine.h"
-#include "store/store.h"
 #include "util/clock.h"
 #include "util/fs.h"
-
-/* Everything a build holds, released in one place. */
-struct run {
-	const struct cli_build_opts *o;
-	struct cairn_ctx *ctx;
-	struct arena *a;
-	struct store *store;
-	struct pool *pool;
-	struct progress *progress;
-	struct dockerfile *df;
-	struct graph *graph;
-	struct engine_build *build;
-	const char *path; /* of the Dockerfile, as shown */
-	struct ignore *ignore;
-	struct map build_args, contexts, context_values;
-	struct bases *bases;
-	struct graph_opts gopts;
-	struct engine_opts eopts;
-	struct engine_observer observer;
-	struct engine_context context;
-	struct outputs_opts oopts;
-	struct outputs *outputs;
-	int64_t started; /* clock_monotonic() */
-	int cancel_fd;
-};
 
 /* --- the Dockerfile and its ignore file ------------------------------------ */
 
@@ -55,7 +27,7 @@ static int read_stdin(struct strbuf *text, struct cairn_err *err)
 }
 
 /* -f PATH is relative to the working directory, the default to the context. */
-static int read_dockerfile(struct run *r, struct strbuf *text, struct cairn_err *err)
+static int read_dockerfile(struct build_run *r, struct strbuf *text, struct cairn_err *err)
 {
 	const char *lower;
 
@@ -82,7 +54,7 @@ static int read_dockerfile(struct run *r, struct strbuf *text, struct cairn_err 
 }
 
 /* FILE.dockerignore beside the Dockerfile wins over the context's. */
-static int read_ignore(struct run *r, struct cairn_err *err)
+static int read_ignore(struct build_run *r, struct cairn_err *err)
 {
 	const char *paths[] = { arena_printf(r->a, "%s.dockerignore", r->path),
 		                arena_printf(r->a, "%s/.dockerignore", r->o->context) };
@@ -100,7 +72,7 @@ static int read_ignore(struct run *r, struct cairn_err *err)
 	return 0;
 }
 
-static int parse(struct run *r, struct cairn_err *err)
+static int parse(struct build_run *r, struct cairn_err *err)
 {
 	cleanup_strbuf struct strbuf text;
 
@@ -112,225 +84,6 @@ static int parse(struct run *r, struct cairn_err *err)
 	return 0;
 }
 
-/* --- options ---------------------------------------------------------------- */
-
-/* The environment's SOURCE_DATE_EPOCH is an argument of every build, as with docker. */
-static void set_epoch_arg(struct run *r)
-{
-	static const char name[] = "SOURCE_DATE_EPOCH";
-	const char *epoch = ctx_env(r->ctx->envp, name);
-
-	if (epoch && !map_has(&r->build_args, str_of(name)))
-		map_put(&r->build_args, str_of(name), arena_cstr(r->a, str_of(epoch)));
-}
-
-static int set_pairs(struct run *r, struct cairn_err *err)
-{
-	const struct cli_build_opts *o = r->o;
-	struct build_pair pair = { 0 };
-
-	for (size_t i = 0; i < o->build_args.len; i++) {
-		TRY(build_pair_parse("build-arg", o->build_args.ptr[i], r->a, &pair, err));
-		if (!pair.value)
-			pair.value = ctx_env(r->ctx->envp, pair.key);
-		if (pair.value)
-			map_put(&r->build_args, str_of(pair.key),
-			        arena_cstr(r->a, str_of(pair.value)));
-	}
-	set_epoch_arg(r);
-	for (size_t i = 0; i < o->contexts.len; i++) {
-		struct engine_context *c = arena_new_of(r->a, struct engine_context);
-
-		TRY(build_pair_parse("build-context", o->contexts.ptr[i], r->a, &pair, err));
-		if (!pair.value)
-			return cairn_fail(err, CAIRN_E_USAGE,
-			                  "--build-context %s: expected NAME=PATH",
-			                  o->contexts.ptr[i]);
-		map_put(&r->context_values, str_of(pair.key), arena_cstr(r->a, str_of(pair.value)));
-		c->dir = pair.value;
-		map_put(&r->contexts, str_of(pair.key), c);
-	}
-	r->context = (struct engine_context){ r->o->context, r->ignore };
-	map_put(&r->contexts, S(""), &r->context);
-	return 0;
-}
-
-static str *str_list(struct run *r, const struct cli_list *l, size_t *n)
-{
-	str *v = arena_array(r->a, str, l->len);
-
-	for (size_t i = 0; i < l->len; i++)
-		v[i] = str_of(l->ptr[i]);
-	*n = l->len;
-	return v;
-}
-
-/* Values that may be comma lists. */
-static str *comma_list(struct run *r, const struct cli_list *l, size_t *n)
-{
-	size_t max = 0;
-	str *v, rest, piece;
-
-	for (size_t i = 0; i < l->len; i++)
-		for (const char *c = l->ptr[i]; c; c = strchr(c + 1, ','))
-			max++;
-	v = arena_array(r->a, str, max + 1);
-	*n = 0;
-	for (size_t i = 0; i < l->len; i++)
-		for (rest = str_of(l->ptr[i]); str_next(&rest, ',', &piece);)
-			if (piece.len)
-				v[(*n)++] = piece;
-	return v;
-}
-
-static int set_graph_opts(struct run *r, struct cairn_err *err)
-{
-	struct graph_opts *g = &r->gopts;
-	size_t n = 0;
-	str *platforms = comma_list(r, &r->o->platforms, &n);
-
-	if (n > 1)
-		return cairn_fail(err, CAIRN_E_UNSUPPORTED,
-		                  "--platform: several platforms are not built yet");
-	g->platform = platform_host();
-	if (n)
-		TRY(platform_parse(platforms[0], &g->platform, err));
-	g->target = str_of(r->o->target ? r->o->target : "");
-	g->build_args = &r->build_args;
-	g->labels = str_list(r, &r->o->labels, &g->n_labels);
-	g->no_cache = r->o->no_cache;
-	g->no_cache_stages = comma_list(r, &r->o->no_cache_filter, &g->n_no_cache_stages);
-	g->contexts = &r->context_values;
-	g->resolve_base = base_resolve;
-	g->ctx = r->bases;
-	return 0;
-}
-
-#define SECRET_MAX (500u << 10) /* as BuildKit */
-
-static int load_secret(struct run *r, const char *text, struct engine_secret *ret,
-                       struct cairn_err *err)
-{
-	struct build_secret s = { 0 };
-	struct strbuf value;
-	const char *v;
-	int got;
-
-	TRY(build_secret_parse(text, r->a, &s, err));
-	ret->id = str_of(s.id);
-	if (s.env) {
-		v = ctx_env(r->ctx->envp, s.env);
-		if (!v)
-			return cairn_fail(err, CAIRN_E_NOT_FOUND,
-			                  "--secret id=%s: variable %s is not set", s.id, s.env);
-		ret->value = str_of(v);
-		return 0;
-	}
-	strbuf_init(&value, SECRET_MAX);
-	got = fs_read_file(AT_FDCWD, s.src, &value, err);
-	ret->value = arena_str(r->a, strbuf_view(&value));
-	strbuf_done(&value);
-	return got < 0 ? cairn_wrap(err, "--secret id=%s", s.id) : 0;
-}
-
-static int set_ssh(struct run *r, struct cairn_err *err)
-{
-	struct engine_ssh *ssh = arena_array(r->a, struct engine_ssh, r->o->ssh.len);
-
-	for (size_t i = 0; i < r->o->ssh.len; i++) {
-		str id, socket;
-
-		if (!str_cut(str_of(r->o->ssh.ptr[i]), '=', &id, &socket))
-			socket = str_of(ctx_env(r->ctx->envp, "SSH_AUTH_SOCK"));
-		if (!socket.len)
-			return cairn_fail(
-				err, CAIRN_E_NOT_FOUND,
-				"--ssh %s: SSH_AUTH_SOCK is not set; start an agent or give ID=SOCKET",
-				r->o->ssh.ptr[i]);
-		ssh[i] = (struct engine_ssh){ id, arena_cstr(r->a, socket) };
-	}
-	r->eopts.ssh = ssh;
-	r->eopts.n_ssh = r->o->ssh.len;
-	return 0;
-}
-
-static int set_network(struct run *r, struct cairn_err *err)
-{
-	const char *n = r->o->network;
-
-	if (!n || strcmp(n, "default") == 0 || strcmp(n, "host") == 0)
-		r->eopts.env.network = GRAPH_NET_HOST;
-	else if (strcmp(n, "none") == 0)
-		r->eopts.env.network = GRAPH_NET_NONE;
-	else
-		return cairn_fail(err, CAIRN_E_USAGE,
-		                  "--network=%s: expected default, none or host", n);
-	return 0;
-}
-
-/* CAIRN_ROOTFS names a driver, for machines where the best one is not the wanted one. */
-static int set_rootfs(struct run *r, struct cairn_err *err)
-{
-	const char *want = ctx_env(r->ctx->envp, "CAIRN_ROOTFS");
-
-	if (!want)
-		return 0;
-	for (int k = 0; k < ROOTFS_N_; k++)
-		if (strcmp(want, rootfs_kind_name((enum rootfs_kind)k)) == 0) {
-			r->eopts.rootfs = (enum rootfs_kind)k;
-			return 0;
-		}
-	return cairn_fail(err, CAIRN_E_USAGE,
-	                  "CAIRN_ROOTFS=%s: expected auto, overlay, overlay-userns or plain", want);
-}
-
-static int set_engine_opts(struct run *r, struct cairn_err *err)
-{
-	const struct cli_build_opts *o = r->o;
-	struct engine_opts *e = &r->eopts;
-	struct engine_secret *secrets = arena_array(r->a, struct engine_secret, o->secrets.len);
-	struct sandbox_limit *limits = arena_array(r->a, struct sandbox_limit, o->ulimits.len);
-	str *hosts = arena_array(r->a, str, o->add_hosts.len);
-
-	for (size_t i = 0; i < o->secrets.len; i++)
-		TRY(load_secret(r, o->secrets.ptr[i], &secrets[i], err));
-	for (size_t i = 0; i < o->ulimits.len; i++) {
-		struct build_ulimit u = { 0 };
-
-		TRY(build_ulimit_parse(o->ulimits.ptr[i], &u, err));
-		limits[i] = (struct sandbox_limit){ u.resource, u.soft, u.hard };
-	}
-	for (size_t i = 0; i < o->add_hosts.len; i++) {
-		struct build_host h = { 0 };
-
-		TRY(build_host_parse(o->add_hosts.ptr[i], r->a, &h, err));
-		hosts[i] = str_of(arena_printf(r->a, "%s=%s", h.name, h.ip));
-	}
-	TRY(set_ssh(r, err));
-	TRY(set_network(r, err));
-	TRY(set_rootfs(r, err));
-	e->secrets = secrets;
-	e->n_secrets = o->secrets.len;
-	e->limits = limits;
-	e->n_limits = o->ulimits.len;
-	e->env.ulimits = str_list(r, &o->ulimits, &e->env.n_ulimits);
-	e->env.add_hosts = hosts;
-	e->env.n_add_hosts = o->add_hosts.len;
-	e->env.shm_size = o->shm_size;
-	e->jobs = (unsigned)o->jobs;
-	e->store = r->store;
-	e->pool = r->pool;
-	e->observer = &r->observer;
-	e->graph = r->graph;
-	e->contexts = &r->contexts;
-	e->cancel_fd = r->cancel_fd;
-	e->fetch_base = base_fetch;
-	e->fetch_progress = base_fetch_progress;
-	e->fetch_stop = base_fetch_stop;
-	e->fetch_ctx = r->bases;
-	return 0;
-}
-
 /* --- the build ---------------------------------------------------------------- */
 
 static void tick(void *ctx, int64_t now_ns)
@@ -339,7 +92,7 @@ static void tick(void *ctx, int64_t now_ns)
 }
 
 /* SIGINT and SIGTERM become readable instead of ending the process. */
-static int catch_signals(struct run *r, struct cairn_err *err)
+static int catch_signals(struct build_run *r, struct cairn_err *err)
 {
 	sigset_t set;
 
@@ -352,7 +105,7 @@ static int catch_signals(struct run *r, struct cairn_err *err)
 	return r->cancel_fd < 0 ? cairn_fail_sys(err, "signalfd") : 0;
 }
 
-static int tag_image(struct run *r, const struct engine_image *im, const char **names,
+static int tag_image(struct build_run *r, const struct engine_image *im, const char **names,
                      struct cairn_err *err)
 {
 	for (size_t i = 0; i < r->o->tags.len; i++) {
@@ -372,14 +125,14 @@ static int write_file(const char *path, str text, struct cairn_err *err)
 	return path ? fs_write_file(AT_FDCWD, path, text, 0644, err) : 0;
 }
 
-static void warn(struct run *r, str text)
+static void warn(struct build_run *r, str text)
 {
 	r->observer.event(r->observer.ctx, &(struct build_event){ .kind = EVENT_WARNING,
 	                                                          .time_ns = clock_monotonic(),
 	                                                          .text = text });
 }
 
-static int show_warnings(struct run *r, struct cairn_err *err)
+static int show_warnings(struct build_run *r, struct cairn_err *err)
 {
 	const struct dockerfile *df = r->df;
 
@@ -395,13 +148,14 @@ static int show_warnings(struct run *r, struct cairn_err *err)
 	return 0;
 }
 
-static int open_outputs(struct run *r, struct cairn_err *err)
+static int open_outputs(struct build_run *r, struct cairn_err *err)
 {
 	struct outputs_opts *o = &r->oopts;
 
 	TRY(build_outputs(r->o, &r->build_args, r->a, o, err));
 	o->store = r->store;
 	o->pool = r->pool;
+	o->press = r->press;
 	o->observer = &r->observer;
 	o->cancel_fd = r->cancel_fd;
 	o->tick = tick;
@@ -414,7 +168,7 @@ static int open_outputs(struct run *r, struct cairn_err *err)
 }
 
 /* Names are checked before anything runs: a mistake in one must not cost a build. */
-static int check_tags(const struct run *r, struct cairn_err *err)
+static int check_tags(const struct build_run *r, struct cairn_err *err)
 {
 	for (size_t i = 0; i < r->o->tags.len; i++) {
 		struct reference ref;
@@ -431,18 +185,18 @@ static int check_tags(const struct run *r, struct cairn_err *err)
 }
 
 /* Lower the Dockerfile, which start() has parsed, and find out what must run. */
-static int plan(struct run *r, struct cairn_err *err)
+static int plan(struct build_run *r, struct cairn_err *err)
 {
-	TRY(set_pairs(r, err));
+	TRY(build_set_pairs(r, err));
 	TRY(open_outputs(r, err));
-	TRY(set_graph_opts(r, err));
+	TRY(build_set_graph_opts(r, err));
 	TRY(graph_lower(r->df, r->path, &r->gopts, &r->graph, err));
 	TRY(show_warnings(r, err));
-	TRY(set_engine_opts(r, err));
+	TRY(build_set_engine_opts(r, err));
 	return engine_plan(&r->eopts, &r->build, err);
 }
 
-static int write_metadata(struct run *r, const struct engine_image *im,
+static int write_metadata(struct build_run *r, const struct engine_image *im,
                           const struct outputs_result *made, const char *const *names,
                           struct cairn_err *err)
 {
@@ -453,7 +207,7 @@ static int write_metadata(struct run *r, const struct engine_image *im,
 	return write_file(r->o->metadata_file, strbuf_view(&text), err);
 }
 
-static int finish(struct run *r, struct engine_image *im, struct cairn_err *err)
+static int finish(struct build_run *r, struct engine_image *im, struct cairn_err *err)
 {
 	const char **names = arena_array(r->a, const char *, r->o->tags.len + 1);
 	struct progress_result result = { .ok = true };
@@ -472,11 +226,12 @@ static int finish(struct run *r, struct engine_image *im, struct cairn_err *err)
 	return 0;
 }
 
-static void run_done(struct run *r)
+static void run_done(struct build_run *r)
 {
 	outputs_free(r->outputs);
 	engine_free(r->build);
 	bases_free(r->bases);
+	layer_press_free(r->press);
 	graph_free(r->graph);
 	dockerfile_free(r->df);
 	ignore_free(r->ignore);
@@ -496,7 +251,7 @@ static void warn_base(void *ctx, str text)
 	warn(ctx, text);
 }
 
-static int start(struct run *r, struct cairn_err *err)
+static int start(struct build_run *r, struct cairn_err *err)
 {
 	struct store_opts sopts = { .path = r->ctx->home };
 	struct base_opts bopts = { 0 };
@@ -512,6 +267,7 @@ static int start(struct run *r, struct cairn_err *err)
 	r->progress = progress_new(&popts);
 	r->observer = progress_observer(r->progress);
 	r->pool = pool_new((unsigned)get_nprocs());
+	r->press = layer_press_new();
 	r->eopts.tick = tick;
 	r->eopts.tick_ctx = r->progress;
 	if (r->o->check)
@@ -543,7 +299,7 @@ static int enter_userns(struct cairn_ctx *ctx, int *ret_status, struct cairn_err
 	return r;
 }
 
-static int check(struct run *r, struct cairn_err *err)
+static int check(struct build_run *r, struct cairn_err *err)
 {
 	TRY(parse(r, err));
 	return build_check(r->df, r->ctx->out, err);
@@ -558,7 +314,7 @@ static bool from_stdin(const struct cli_build_opts *o)
 static int build_once(const struct cli_build_opts *o, struct cairn_ctx *ctx, int *ret_status,
                       bool *ret_again, struct cairn_err *err)
 {
-	struct run r = { .o = o, .ctx = ctx };
+	struct build_run r = { .o = o, .ctx = ctx };
 	struct engine_image im = { 0 };
 	int got;
 

@@ -4,6 +4,7 @@
  *	build.h     plan and run a build
  *	base.h      base images from the store or a registry
  *	output.h    images as archives, directories
+ *	layer_blob.h layers in compressed form
  *	unpacked.h  layers as directories and indexes
  *	sandbox.h   one command in namespaces of its own
  *	rootfs.h    root file systems for steps
@@ -17,6 +18,7 @@
 #include "base.h"
 #include "build.h"
 #include "event.h"
+#include "layer_blob.h"
 #include "output.h"
 #include "probe.h"
 #include "rootfs.h"

@@ -35,21 +35,15 @@ static int check_destinations(const struct outputs_opts *opts, struct cairn_err 
 	return 0;
 }
 
-static size_t variant_for(struct outputs *o, const struct output *out)
+static size_t form_for(struct outputs *o, const struct output *out)
 {
-	struct out_variant *v;
-
-	for (size_t i = 0; i < o->n_variants; i++)
-		if (o->variants[i].compression == out->compression &&
-		    o->variants[i].level == out->level)
+	for (size_t i = 0; i < o->n_forms; i++)
+		if (o->forms[i].compression == out->compression && o->forms[i].level == out->level)
 			return i;
-	v = &o->variants[o->n_variants];
-	v->compression = out->compression;
-	v->level = out->level;
-	v->name = media_type_layer(out->compression, false);
-	if (out->level)
-		v->name = arena_printf(o->arena, "%s;level=%d", v->name, out->level);
-	return o->n_variants++;
+	o->forms[o->n_forms] = (struct layer_blob_form){ .compression = out->compression,
+		                                         .level = out->level,
+		                                         .tar_on_demand = true };
+	return o->n_forms++;
 }
 
 int outputs_new(const struct outputs_opts *opts, struct outputs **ret, struct cairn_err *err)
@@ -60,11 +54,11 @@ int outputs_new(const struct outputs_opts *opts, struct outputs **ret, struct ca
 	o = xcalloc(1, sizeof(*o));
 	o->opts = opts;
 	o->arena = arena_new();
-	o->variants = arena_array(o->arena, struct out_variant, opts->n + 1);
-	o->variant_of = arena_array(o->arena, size_t, opts->n + 1);
+	o->forms = arena_array(o->arena, struct layer_blob_form, opts->n + 1);
+	o->form_of = arena_array(o->arena, size_t, opts->n + 1);
 	for (size_t i = 0; i < opts->n; i++)
 		if (is_image(&opts->outputs[i]))
-			o->variant_of[i] = variant_for(o, &opts->outputs[i]);
+			o->form_of[i] = form_for(o, &opts->outputs[i]);
 	*ret = o;
 	return 0;
 }
@@ -104,29 +98,37 @@ static void start_next(struct outputs *o)
 	o->busy = true;
 	o->total = 0;
 	atomic_store(&o->at, 0);
-	(void)snprintf(o->what, sizeof(o->what), "%s %.19s",
-	               o->n_variants ? "compressing" : "reading", digest_text(&l->ids[l->n - 1]).s);
+	(void)snprintf(o->what, sizeof(o->what), "%s %.19s", o->n_forms ? "compressing" : "reading",
+	               digest_text(&l->src.ids[l->src.n - 1]).s);
 	pool_add(o->opts->pool, (struct pool_task){ run_layer, layer_done, l });
 }
 
 static struct out_layer *new_layer(struct outputs *o, const struct chain *c, size_t i)
 {
 	struct out_layer *l = arena_new_of(o->arena, struct out_layer);
+	struct digest *ids = arena_array(o->arena, struct digest, i + 1);
 
-	l->o = o;
-	l->n = i + 1;
-	l->ids = arena_array(o->arena, struct digest, l->n);
 	for (size_t k = 0; k <= i; k++)
-		l->ids[k] = c->layers[k].diff_id;
+		ids[k] = c->layers[k].diff_id;
+	l->o = o;
 	l->base = digest_none(&c->layers[i].step);
-	l->blobs = arena_array(o->arena, struct out_blob, o->n_variants);
+	l->src = (struct layer_blob_source){ .store = o->opts->store,
+		                             .pool = o->opts->pool,
+		                             .press = o->opts->press,
+		                             .ids = ids,
+		                             .n = i + 1,
+		                             .clamp = o->opts->has_epoch && !l->base,
+		                             .epoch = o->opts->epoch,
+		                             .stop = &o->stop,
+		                             .at = &o->at };
+	l->blobs = arena_array(o->arena, struct layer_blob, o->n_forms);
 	return l;
 }
 
 /* Must layers be read at all before the end? */
 static bool needs_layers(const struct outputs *o)
 {
-	return o->n_variants || o->opts->has_epoch;
+	return o->n_forms || o->opts->has_epoch;
 }
 
 void outputs_chain(void *ctx, const struct chain *chain)
@@ -144,8 +146,8 @@ void outputs_chain(void *ctx, const struct chain *chain)
 		}
 		if (l->state != OUT_IDLE || !needs_layers(o))
 			continue;
-		if (l->base && !o->n_variants) {
-			l->diff_id = *id;
+		if (l->base && !o->n_forms) {
+			l->src.diff_id = *id;
 			l->state = OUT_READY;
 			continue;
 		}
@@ -228,7 +230,7 @@ static int clamp_image(struct outputs *o, struct engine_image *im, struct cairn_
 	c->layers = arena_array(o->arena, struct chain_layer, c->n);
 	for (size_t i = 0; i < c->n; i++) {
 		c->layers[i] = im->chain->layers[i];
-		c->layers[i].diff_id = layer_at(o, im->chain, i)->diff_id;
+		c->layers[i].diff_id = layer_at(o, im->chain, i)->src.diff_id;
 		if (i < config->n_diff_ids)
 			config->diff_ids[i] = c->layers[i].diff_id;
 	}
@@ -279,6 +281,7 @@ static const char *step_name(struct outputs *o, const struct output *out)
 static int record_manifest(struct out_job *j, struct cairn_err *err)
 {
 	struct store *s = j->o->opts->store;
+	char variant[LAYER_BLOB_VARIANT_MAX];
 	struct digest canonical;
 	str bytes = { 0 };
 
@@ -287,8 +290,8 @@ static int record_manifest(struct out_job *j, struct cairn_err *err)
 		return 0;
 	TRY(store_blob_put(s, bytes, NULL, err));
 	return store_manifest_put(s, &j->image->config_digest,
-	                          str_of(j->o->variants[j->variant].name), &j->manifest.digest,
-	                          &canonical, err);
+	                          str_of(layer_blob_variant(&j->o->forms[j->form], variant)),
+	                          &j->manifest.digest, &canonical, err);
 }
 
 static uint64_t bytes_to_write(const struct out_job *j)
@@ -296,7 +299,7 @@ static uint64_t bytes_to_write(const struct out_job *j)
 	uint64_t n = 0;
 
 	for (size_t i = 0; i < j->image->chain->n; i++)
-		n += is_image(j->output) ? j->layers[i]->blobs[j->variant].size
+		n += is_image(j->output) ? j->layers[i]->blobs[j->form].size
 		                         : j->image->chain->layers[i].size;
 	return n;
 }
@@ -306,7 +309,7 @@ static int write_output(struct outputs *o, const struct engine_image *im, struct
 {
 	struct out_job j = { .o = o,
 		             .output = &o->opts->outputs[i],
-		             .variant = o->variant_of[i],
+		             .form = o->form_of[i],
 		             .image = im,
 		             .layers = layers,
 		             .arena = o->arena };

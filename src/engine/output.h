@@ -54,6 +54,7 @@ struct output {
 struct outputs_opts {
 	struct store *store;                    /* never NULL */
 	struct pool *pool;                      /* never NULL */
+	struct layer_press *press;              /* layer_blob.h; never NULL; outlives the outputs */
 	const struct engine_observer *observer; /* never NULL */
 	const struct output *outputs;           /* borrowed, with what they point to */
 	size_t n;                               /* 0: only the image's times are set */

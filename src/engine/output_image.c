@@ -24,9 +24,9 @@ static struct blob_path blob_path(const struct digest *d)
 	return p;
 }
 
-static const struct out_blob *blob_of(const struct out_job *j, size_t i)
+static const struct layer_blob *blob_of(const struct out_job *j, size_t i)
 {
-	return &j->layers[i]->blobs[j->variant];
+	return &j->layers[i]->blobs[j->form];
 }
 
 /* --- documents ---------------------------------------------------------------- */
@@ -43,7 +43,7 @@ int out_image_manifest(struct out_job *j, str *ret_bytes, struct cairn_err *err)
 
 	m.layers = arena_array(j->arena, struct descriptor, m.n_layers);
 	for (size_t i = 0; i < m.n_layers; i++) {
-		const struct out_blob *b = blob_of(j, i);
+		const struct layer_blob *b = blob_of(j, i);
 
 		m.layers[i] = (struct descriptor){ .media_type = str_of(b->media_type),
 			                           .digest = b->digest,
@@ -171,7 +171,7 @@ static int make_docker_list(struct out_job *j, str *ret, struct cairn_err *err)
 /* --- blobs ---------------------------------------------------------------------- */
 
 /* A stored blob, verified on the way. */
-static int copy_blob(struct out_job *j, const struct out_blob *b, const struct layer_sink *sink,
+static int copy_blob(struct out_job *j, const struct layer_blob *b, const struct layer_sink *sink,
                      struct cairn_err *err)
 {
 	struct out_meter meter = { j->o, sink };
@@ -201,7 +201,7 @@ static int copy_blob(struct out_job *j, const struct out_blob *b, const struct l
 
 static int write_layer(struct out_job *j, struct out_archive *ar, size_t i, struct cairn_err *err)
 {
-	const struct out_blob *b = blob_of(j, i);
+	const struct layer_blob *b = blob_of(j, i);
 	struct blob_path path = blob_path(&b->digest);
 	const struct layer_sink *sink = NULL;
 

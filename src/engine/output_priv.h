@@ -8,24 +8,9 @@
 
 #include <stdatomic.h>
 
-#include "layer/layer.h"
+#include "layer_blob.h"
 #include "output.h"
 #include "util/vec.h"
-
-/* A form in which some output wants the layers. */
-struct out_variant {
-	enum layer_compression compression;
-	int level;
-	const char *name; /* in the store: the media type, and the level unless it is the default */
-};
-
-/* A layer's blob in one variant. */
-struct out_blob {
-	struct digest digest;
-	uint64_t size;
-	const char *media_type; /* static */
-	bool stored;            /* a blob of the store; else it is the tar, made when written */
-};
 
 enum out_state {
 	OUT_IDLE,
@@ -35,23 +20,19 @@ enum out_state {
 
 struct out_layer {
 	struct outputs *o;
-	struct digest *ids; /* diff IDs of the chain up to this layer; the last one is its own */
-	size_t n;
-	bool base; /* not made by a step: its times stay */
+	struct layer_blob_source src; /* its tar is known when the layer is ready */
+	bool base;                    /* not made by a step: its times stay */
 	enum out_state state;
-	/* Set when it is ready: */
-	struct digest diff_id; /* of the tar that goes out */
-	uint64_t tar_size;
-	struct out_blob *blobs; /* by number of the variant */
+	struct layer_blob *blobs; /* by number of the form; set when it is ready */
 };
 
 struct outputs {
 	const struct outputs_opts *opts;
-	struct arena *arena; /* of the main thread */
-	struct out_variant *variants;
-	size_t n_variants;
-	size_t *variant_of; /* by output: number of its variant */
-	struct map layers;  /* diff ID -> struct out_layer * */
+	struct arena *arena;           /* of the main thread */
+	struct layer_blob_form *forms; /* in which some output wants the layers */
+	size_t n_forms;
+	size_t *form_of;   /* by output: number of its form */
+	struct map layers; /* diff ID -> struct out_layer * */
 	VEC(struct out_layer *) queue;
 	size_t next; /* in the queue */
 	bool busy;   /* a task of ours is in the pool */
@@ -66,7 +47,7 @@ struct outputs {
 
 /* --- output_layer.c --- */
 
-/* Bring a layer into all variants. In a pool thread. */
+/* Bring a layer into all forms. In a pool thread. */
 int out_layer_prepare(struct out_layer *l, struct cairn_err *err);
 
 /* Write the layer's tar as it goes out; its digest is checked. */
@@ -134,7 +115,7 @@ int out_archive_end(struct out_archive *ar, const char *path, struct cairn_err *
 struct out_job {
 	struct outputs *o;
 	const struct output *output;
-	size_t variant; /* OCI, DOCKER */
+	size_t form; /* OCI, DOCKER */
 	const struct engine_image *image;
 	struct out_layer **layers; /* of the image, bottom first */
 	struct arena *arena;       /* of the job: the main thread's while no task has it */

@@ -235,7 +235,7 @@ int out_root_write(struct out_job *j, struct cairn_err *err)
 
 	/* The layers as they were built: times are clamped on the way. */
 	for (size_t i = 0; i < c->n; i++)
-		ids[i] = j->layers[i]->ids[j->layers[i]->n - 1];
+		ids[i] = j->layers[i]->src.ids[j->layers[i]->src.n - 1];
 	TRY(unpacked_tree(&u, &t, err));
 	TRY(unpacked_dirs(&u, j->arena, &dirs, err));
 	m.plan = layer_plan_new();
