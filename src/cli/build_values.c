@@ -5,16 +5,8 @@
 
 #include "util/num.h"
 
-#define FIELDS_MAX 32 /* KEY=VALUE fields of one option */
-
-/* One value split at its commas; a field may be "quoted, as in CSV". */
-struct fields {
-	struct build_pair at[FIELDS_MAX];
-	size_t n;
-};
-
-static int split_fields(const char *opt, const char *text, struct arena *a, struct fields *f,
-                        struct cairn_err *err)
+int build_fields_split(const char *opt, const char *text, struct arena *a, struct build_fields *f,
+                       struct cairn_err *err)
 {
 	const char *p = text;
 
@@ -36,9 +28,9 @@ static int split_fields(const char *opt, const char *text, struct arena *a, stru
 		else if (*p)
 			return cairn_fail(err, CAIRN_E_USAGE, "--%s '%s': a comma must follow \"",
 			                  opt, text);
-		if (f->n == FIELDS_MAX)
+		if (f->n == BUILD_FIELDS_MAX)
 			return cairn_fail(err, CAIRN_E_USAGE, "--%s has more than %d fields", opt,
-			                  FIELDS_MAX);
+			                  BUILD_FIELDS_MAX);
 		if (!str_cut(str_n(start, (size_t)(end - start)), '=', &key, &value))
 			value = str_n(NULL, 0);
 		f->at[f->n].key = arena_cstr(a, key);
@@ -108,7 +100,7 @@ int build_output_parse(const char *value, struct arena *a, struct build_output *
 {
 	struct build_output o = { .level = -1, .tar = true };
 	bool typed = false;
-	struct fields f;
+	struct build_fields f;
 
 	if (!strchr(value, '=') && !strchr(value, ',')) {
 		if (!*value)
@@ -118,7 +110,7 @@ int build_output_parse(const char *value, struct arena *a, struct build_output *
 		*ret = o;
 		return 0;
 	}
-	TRY(split_fields("output", value, a, &f, err));
+	TRY(build_fields_split("output", value, a, &f, err));
 	for (size_t i = 0; i < f.n; i++) {
 		typed = typed || strcmp(f.at[i].key, "type") == 0;
 		TRY(output_field(&f.at[i], &o, err));
@@ -142,9 +134,9 @@ int build_secret_parse(const char *value, struct arena *a, struct build_secret *
 {
 	struct build_secret s = { 0 };
 	const char *type = "";
-	struct fields f;
+	struct build_fields f;
 
-	TRY(split_fields("secret", value, a, &f, err));
+	TRY(build_fields_split("secret", value, a, &f, err));
 	for (size_t i = 0; i < f.n; i++) {
 		const struct build_pair *p = &f.at[i];
 

@@ -11,6 +11,23 @@
 #include "util/arena.h"
 #include "util/err.h"
 
+/* KEY=VALUE; `value` is NULL without a "=". */
+struct build_pair {
+	const char *key; /* never empty where a function here returns it */
+	const char *value;
+};
+
+#define BUILD_FIELDS_MAX 32 /* KEY=VALUE fields of one option */
+
+/* One value split at its commas; a field may be "quoted, as in CSV". */
+struct build_fields {
+	struct build_pair at[BUILD_FIELDS_MAX];
+	size_t n;
+};
+
+int build_fields_split(const char *opt, const char *text, struct arena *a, struct build_fields *ret,
+                       struct cairn_err *err);
+
 enum build_output_type {
 	BUILD_OUTPUT_STORE,  /* the local store */
 	BUILD_OUTPUT_OCI,    /* OCI layout, as a tar */
@@ -50,12 +67,7 @@ struct build_secret {
 int build_secret_parse(const char *value, struct arena *a, struct build_secret *ret,
                        struct cairn_err *err);
 
-/* KEY=VALUE of --build-arg, --label, --build-context. `value` is NULL without a "=". */
-struct build_pair {
-	const char *key; /* never empty */
-	const char *value;
-};
-
+/* KEY=VALUE of --build-arg, --label, --build-context. */
 int build_pair_parse(const char *opt, const char *text, struct arena *a, struct build_pair *ret,
                      struct cairn_err *err);
 
