@@ -136,8 +136,10 @@ static int set_caps(uint64_t caps, struct cairn_err *err)
 
 static int set_user(const struct sandbox_spec *s, struct cairn_err *err)
 {
-	/* In a user namespace with a single id groups cannot be set, and are none. */
-	if (setgroups(s->n_groups, s->groups) < 0 && (errno != EPERM || s->n_groups > 0))
+	/* In a user namespace with a single id groups cannot be set: more than that id is lost. */
+	bool other = s->n_groups > 1 || (s->n_groups == 1 && s->groups[0] != s->gid);
+
+	if (setgroups(s->n_groups, s->groups) < 0 && (errno != EPERM || other))
 		return cairn_fail_sys(err, "supplementary groups");
 	if (setresgid(s->gid, s->gid, s->gid) < 0)
 		return cairn_fail_sys(err, "group %u%s", s->gid,

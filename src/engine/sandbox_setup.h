@@ -1,7 +1,8 @@
 /* sandbox_setup.h - inside the new namespaces: from a job to the command.
  *
- * sandbox_mount.c carries out the operations, sandbox_dev.c makes /dev, sandbox_exec.c
- * sheds rights and executes. All of it runs in a single-threaded process that is
+ * sandbox_ops.c carries out the operations, with the mounts of sandbox_mount.c, the root and
+ * trees of sandbox_overlay.c and the /dev of sandbox_dev.c; sandbox_exec.c sheds rights and
+ * executes. All of it runs in a single-threaded process that is
  * process 1 of its pid namespace and has its own copy of the mount table.
  */
 #ifndef CAIRN_ENGINE_SANDBOX_SETUP_H
@@ -28,14 +29,37 @@ void setup_warn(const char *fmt, ...) PRINTF(1, 2);
  * nothing of the host is reachable by path. */
 int setup_mounts(struct setup *s, struct cairn_err *err);
 
+/* Our tmpfs on the scratch directory, with an empty directory "empty"; the host does not see it. */
+int setup_staging(struct setup *s, struct cairn_err *err);
+
+/* Mount the overlay of a TREE below staging; *ret_fd (O_PATH) belongs to s. */
+int setup_tree(struct setup *s, const struct sandbox_op *op, int *ret_fd, struct cairn_err *err);
+
+/* Mount the root that a ROOT_OVERLAY or ROOT_DIR describes below staging, with stubs for what will
+ * be mounted on: n wants, in the order of mounting. Sets s->root. */
+int setup_root(struct setup *s, const struct sandbox_op *op, const struct stub_want *wants,
+               size_t n, struct cairn_err *err);
+
+/* Change to the new root and let go of the old one. */
+int setup_change_root(const struct setup *s, struct cairn_err *err);
+
+/* Does fd name a directory? */
+bool setup_is_dir(int fd);
+
 /* mount(2) onto what fd names. */
 int setup_mount_fd(int fd, const char *source, const char *type, unsigned long flags,
                    const char *data);
 
-/* Bind what `source` names onto what `target` names, and see it as *ret_fd (may be NULL). Without
- * device nodes unless `devices`. */
+/* Bind what `source` names onto `dest`, without device nodes unless `devices`. */
 int setup_bind(const struct setup *s, int source, const char *dest, bool read_only, bool devices,
                struct cairn_err *err);
+
+/* The same with all that is mounted below source, never with device nodes. */
+int setup_bind_recursive(const struct setup *s, int source, const char *dest, bool read_only,
+                         struct cairn_err *err);
+
+/* Add mount(2) flags to those that the mount fd has; returns as mount(2). */
+int setup_remount(int fd, unsigned long add);
 
 /* Mount a file system of its own at dest; returns an O_PATH descriptor of its root when
  * ret_fd is not NULL. */
