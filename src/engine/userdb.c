@@ -77,20 +77,21 @@ static bool is_member(str members, str name)
 	return false;
 }
 
-static void find_groups(const struct userdb *db, str name, struct arena *a, struct userdb_user *u)
+/* name empty: the user's own group alone. */
+static void set_groups(const struct userdb *db, str name, struct arena *a, struct userdb_user *u)
 {
 	VEC(gid_t) groups = { 0 };
-	str rest = db->group;
+	str rest = name.len ? db->group : S("");
 	struct line l;
 	uint32_t gid;
 
+	vec_push(&groups, u->gid);
 	while (next_line(&rest, &l))
 		if (l.n >= 4 && is_member(l.f[3], name) && number(l.f[2], &gid) && gid != u->gid)
 			vec_push(&groups, gid);
 	u->n_groups = groups.len;
 	u->groups = arena_array(a, gid_t, groups.len);
-	if (groups.len)
-		memcpy(u->groups, groups.ptr, groups.len * sizeof(*groups.ptr));
+	memcpy(u->groups, groups.ptr, groups.len * sizeof(*groups.ptr));
 	vec_free(&groups);
 }
 
@@ -99,7 +100,7 @@ int userdb_find(const struct userdb *db, str spec, struct arena *a, struct userd
 {
 	struct userdb_user u = { .home = S("/") };
 	struct line l;
-	str user, group;
+	str user, group, member = { 0 };
 	bool has_group = str_cut(spec, ':', &user, &group);
 
 	if (!user.len)
@@ -108,13 +109,14 @@ int userdb_find(const struct userdb *db, str spec, struct arena *a, struct userd
 		if (l.n >= 6 && l.f[5].len)
 			u.home = arena_str(a, l.f[5]);
 		if (!has_group)
-			find_groups(db, l.f[0], a, &u);
+			member = l.f[0];
 	} else if (!number(user, &u.uid)) {
 		return cairn_fail(err, CAIRN_E_NOT_FOUND,
 		                  "no user '%.*s' in the image's /etc/passwd", STR(user));
 	}
 	if (has_group && group.len)
 		TRY(find_group(db, group, &u.gid, err));
+	set_groups(db, member, a, &u);
 	*ret = u;
 	return 0;
 }

@@ -19,14 +19,14 @@ struct userdb {
 struct userdb_user {
 	uint32_t uid, gid;
 	str home;      /* "/" when the user has no entry */
-	gid_t *groups; /* supplementary, without gid; in the arena */
+	gid_t *groups; /* supplementary; gid is the first of them, as in Docker; in the arena */
 	size_t n_groups;
 };
 
 /* Find "user[:group]", each a name or a number, as USER takes it; empty is root.
  *
- * A number need not have an entry; its group is then 0. With a group named, there are no
- * supplementary groups, as in Docker.
+ * A number need not have an entry; its group is then 0. With a group named, that is the only
+ * supplementary group, as in Docker.
  * Fails with CAIRN_E_NOT_FOUND naming the user or group. */
 int userdb_find(const struct userdb *db, str spec, struct arena *a, struct userdb_user *ret,
                 struct cairn_err *err);
