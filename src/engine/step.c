@@ -160,8 +160,28 @@ static int run_fetch(void *ctx, struct cairn_err *err)
 
 /* --- steps that run commands --------------------------------------------- */
 
+#define COMMAND_SHOWN \
+	72 /* bytes of a command in an error; the lines themselves are shown below it */
+
+/* Enough of a command to know it again. */
+static str command_head(str text, const char **ret_dots)
+{
+	str line = text;
+
+	*ret_dots = "";
+	if (text.len <= COMMAND_SHOWN)
+		return text;
+	*ret_dots = " ...";
+	line.len = COMMAND_SHOWN;
+	while (line.len && ((unsigned char)line.ptr[line.len] & 0xc0) == 0x80) /* inside UTF-8 */
+		line.len--;
+	return str_trim(line);
+}
+
 static void command_ended(struct step *s)
 {
+	const char *dots;
+	str head = command_head(s->node->text, &dots);
 	struct sandbox_result result = { 0 };
 	struct cairn_err err;
 	int r = sandbox_finish(steal_ptr(&s->run->proc), &result, &err);
@@ -172,7 +192,7 @@ static void command_ended(struct step *s)
 	if (r == 0 && result.killed)
 		r = cairn_fail(&err, CAIRN_E_CANCELLED, "stopped");
 	else if (r == 0 && result.exit_code)
-		r = cairn_fail(&err, CAIRN_E_STEP, "'%.*s' failed: %s%d", STR(s->node->text),
+		r = cairn_fail(&err, CAIRN_E_STEP, "'%.*s%s' failed: %s%d", STR(head), dots,
 		               result.oom ? "killed: out of memory, exit code " : "exit code ",
 		               result.exit_code);
 	if (r == 0)
