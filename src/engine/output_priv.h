@@ -18,6 +18,7 @@ enum out_state {
 	OUT_READY,
 };
 
+/* A layer of the image on its way out. */
 struct out_layer {
 	struct outputs *o;
 	struct layer_blob_source src; /* its tar is known when the layer is ready */
