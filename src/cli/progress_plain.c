@@ -8,10 +8,10 @@
 #include "progress_view.h"
 #include "util/num.h"
 
-#define LINE_OUT_MAX  (16 * PROGRESS_LINE_MAX) /* a line of nothing but tabs fits */
-#define REPORT_MAX    (1024 * 1024)
-#define ADVANCE_EVERY (5 * 1000000000ll) /* ns between two lines about a transfer */
-#define TAIL_SHOWN    (4 * 1024)         /* the output is in the log already: only a reminder */
+#define LINE_OUT_MAX     (16 * PROGRESS_LINE_MAX) /* a line of nothing but tabs fits */
+#define PLAIN_REPORT_MAX (1024 * 1024)
+#define ADVANCE_EVERY    (5 * 1000000000ll) /* ns between two lines about a transfer */
+#define TAIL_SHOWN       (4 * 1024)         /* the output is in the log already: only a reminder */
 
 /* Output of several steps comes interleaved: name the step where it changes. */
 static void switch_to(struct progress *p, struct progress_step *step, bool header, struct strbuf *b)
@@ -97,7 +97,7 @@ static void end(struct progress *p, const struct progress_result *r)
 {
 	cleanup_strbuf struct strbuf b;
 
-	strbuf_init(&b, REPORT_MAX);
+	strbuf_init(&b, PLAIN_REPORT_MAX);
 	report_failure(p, TAIL_SHOWN, &b);
 	report_summary(p, r, &b);
 	view_write(p, &b);

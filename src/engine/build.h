@@ -121,6 +121,11 @@ int engine_run(struct engine_build *b, struct engine_image *ret, struct cairn_er
  * happens in a read-only store. */
 int engine_image_register(struct store *s, const struct engine_image *image, struct cairn_err *err);
 
+/* Describe all steps in r->steps, after engine_plan() (what would run) or after engine_run(),
+ * whatever its end was. r->salt is set by the caller. Allocated in `a`; texts live as long as the
+ * build. */
+void engine_report(const struct engine_build *b, struct report *r, struct arena *a);
+
 void engine_free(struct engine_build *b); /* NULL is fine */
 DEFINE_CLEANUP(struct engine_build *, engine_free);
 #define cleanup_engine __attribute__((cleanup(engine_free_p_)))

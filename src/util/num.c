@@ -44,6 +44,27 @@ int num_octal(str s, uint32_t max, uint32_t *ret, struct cairn_err *err)
 	return 0;
 }
 
+int num_hex(str s, unsigned max_digits, uint64_t *ret, struct cairn_err *err)
+{
+	static const char digits[] = "0123456789abcdef";
+	uint64_t v = 0;
+
+	if (!s.len || s.len > max_digits)
+		return cairn_fail(err, CAIRN_E_SYNTAX, "'%.*s' is not a hexadecimal number",
+		                  STR(s));
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned char c = (unsigned char)s.ptr[i];
+		const char *d = c ? strchr(digits, c >= 'A' && c <= 'F' ? c | 32 : c) : NULL;
+
+		if (!d)
+			return cairn_fail(err, CAIRN_E_SYNTAX, "'%.*s' is not a hexadecimal number",
+			                  STR(s));
+		v = v << 4 | (unsigned)(d - digits);
+	}
+	*ret = v;
+	return 0;
+}
+
 int num_bytes(str s, uint64_t *ret, struct cairn_err *err)
 {
 	static const char units[] = "bkmgt";

@@ -13,6 +13,9 @@ int num_u64(str s, uint64_t max, uint64_t *ret, struct cairn_err *err);
 /* Octal digits only ("0755", "644"), at most max. Fails with CAIRN_E_SYNTAX. */
 int num_octal(str s, uint32_t max, uint32_t *ret, struct cairn_err *err);
 
+/* Hexadecimal digits only, at most max_digits (<= 16) of them. Fails with CAIRN_E_SYNTAX. */
+int num_hex(str s, unsigned max_digits, uint64_t *ret, struct cairn_err *err);
+
 /* Bytes with an optional suffix b, k, m, g, t (powers of 1024, any case,
  * "kb" and "kib" too), as Docker's --shm-size takes them. Fails with CAIRN_E_SYNTAX. */
 int num_bytes(str s, uint64_t *ret, struct cairn_err *err);

@@ -29,6 +29,35 @@ void test_num__bytes(void **state)
 	}
 }
 
+void test_num__hex(void **state)
+{
+	static const struct {
+		const char *in;
+		unsigned digits;
+		uint64_t want; /* UINT64_MAX = refused */
+	} cases[] = {
+		{ "0", 1, 0 },
+		{ "fF", 2, 255 },
+		{ "fff", 2, UINT64_MAX },
+		{ "", 4, UINT64_MAX },
+		{ "g", 4, UINT64_MAX },
+		{ "0x1", 4, UINT64_MAX },
+		{ "-1", 4, UINT64_MAX },
+		{ "0123456789abcdef", 16, 0x0123456789abcdef },
+	};
+	struct cairn_err err;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		uint64_t v = UINT64_MAX;
+
+		if (num_hex(str_of(cases[i].in), cases[i].digits, &v, &err) < 0)
+			v = UINT64_MAX;
+		if (v != cases[i].want)
+			fail_msg("'%s' gave %llu", cases[i].in, (unsigned long long)v);
+	}
+}
+
 void test_num__duration(void **state)
 {
 	uint64_t ns;
