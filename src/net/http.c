@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <sys/random.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "transport_curl.h"
 #include "url.h"
@@ -54,6 +55,29 @@ const char *http_header(const struct http_response *r, const char *name)
 		if (str_eq_nocase(str_of(r->fields.ptr[i].name), str_of(name)))
 			return r->fields.ptr[i].value;
 	return NULL;
+}
+
+static int read_file(void *ctx, uint64_t offset, void *p, size_t n, size_t *ret_n,
+                     struct cairn_err *err)
+{
+	const struct http_file *f = ctx;
+	ssize_t got;
+
+	do
+		got = pread(f->fd, p, n, (off_t)(f->offset + offset));
+	while (got < 0 && errno == EINTR);
+	if (got < 0)
+		return cairn_fail_sys(err, "read what is to be sent");
+	if (got == 0)
+		return cairn_fail(err, CAIRN_E_SYSTEM,
+		                  "what is to be sent became shorter while it was sent");
+	*ret_n = (size_t)got;
+	return 0;
+}
+
+struct http_source http_file_source(struct http_file *f, uint64_t size)
+{
+	return (struct http_source){ .size = size, .read = read_file, .ctx = f };
 }
 
 struct http_client *http_client_new(const struct http_opts *opts)
@@ -207,7 +231,10 @@ static int follow(struct http_client *c, const struct http_request *req, struct 
 	(void)snprintf(url, sizeof(url), "%s", req->url);
 	for (int hops = 0;; hops++) {
 		now.url = url;
-		now.authorization = http_same_origin(req->url, url) ? req->authorization : NULL;
+		if (!http_same_origin(req->url, url)) {
+			now.authorization = NULL;
+			now.tls = NULL;
+		}
 		reset_response(r, url, req->max_body);
 		TRY(check_cancel(c, err));
 		TRY(c->transport->exchange(c->transport, &now, r, err));
@@ -241,6 +268,8 @@ int http_send(struct http_client *c, const struct http_request *req, struct http
 	for (;;) {
 		int rc = follow(c, &counted, r, err), wait;
 
+		if (req->once)
+			return rc;
 		if (rc == 0 && !http_status_transient(r->status))
 			return 0;
 		if (rc < 0 && (rc != CAIRN_E_TRANSIENT || counter.delivered))

@@ -42,6 +42,7 @@ struct xfer {
 	struct cairn_err *err;
 	CURL *handle;
 	size_t header_bytes;
+	uint64_t sent; /* bytes of the source given to libcurl */
 	bool began; /* the sink's begin was called */
 	bool cut;   /* stopped on purpose: the rest of an error's body */
 	int rc;     /* failure of a callback, in *err */
@@ -193,6 +194,34 @@ static size_t on_body(char *p, size_t size, size_t n, void *ctx)
 	return CURL_WRITEFUNC_ERROR;
 }
 
+/* The next bytes of a body that is read while it is sent. */
+static size_t on_read(char *p, size_t size, size_t n, void *ctx)
+{
+	struct xfer *x = ctx;
+	const struct http_source *s = x->req->source;
+	uint64_t left = s->size - x->sent;
+	size_t want = size * n < left ? size * n : (size_t)left, got = 0;
+
+	if (want == 0)
+		return 0;
+	x->rc = s->read(s->ctx, x->sent, p, want, &got, x->err);
+	if (x->rc < 0)
+		return CURL_READFUNC_ABORT;
+	x->sent += got;
+	return got;
+}
+
+/* libcurl sends a body again when a kept connection turns out to be closed. */
+static int on_seek(void *ctx, curl_off_t offset, int origin)
+{
+	struct xfer *x = ctx;
+
+	if (origin != SEEK_SET || offset < 0 || (uint64_t)offset > x->req->source->size)
+		return CURL_SEEKFUNC_FAIL;
+	x->sent = (uint64_t)offset;
+	return CURL_SEEKFUNC_OK;
+}
+
 static int on_progress(void *ctx, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
 {
 	const struct xfer *x = ctx;
@@ -238,6 +267,23 @@ static bool has_body(const char *method)
 	       strcmp(method, "PATCH") == 0;
 }
 
+/* POST of libcurl for all methods: it sends a Content-Length and no 100-continue. */
+static void set_source(struct xfer *x)
+{
+	const struct curl_api *api = &x->t->api;
+
+	(void)api->easy_setopt(x->handle, CURLOPT_POST, 1l);
+	(void)api->easy_setopt(x->handle, CURLOPT_POSTFIELDS, NULL);
+	(void)api->easy_setopt(x->handle, CURLOPT_POSTFIELDSIZE_LARGE,
+	                       (curl_off_t)x->req->source->size);
+	(void)api->easy_setopt(x->handle, CURLOPT_UPLOAD_BUFFERSIZE, BUFFER_SIZE);
+	(void)api->easy_setopt(x->handle, CURLOPT_READFUNCTION, on_read);
+	(void)api->easy_setopt(x->handle, CURLOPT_READDATA, x);
+	(void)api->easy_setopt(x->handle, CURLOPT_SEEKFUNCTION, on_seek);
+	(void)api->easy_setopt(x->handle, CURLOPT_SEEKDATA, x);
+	(void)api->easy_setopt(x->handle, CURLOPT_CUSTOMREQUEST, x->req->method);
+}
+
 static void set_method(struct xfer *x)
 {
 	const struct http_request *req = x->req;
@@ -245,6 +291,8 @@ static void set_method(struct xfer *x)
 
 	if (strcmp(req->method, "HEAD") == 0) {
 		(void)api->easy_setopt(x->handle, CURLOPT_NOBODY, 1l);
+	} else if (req->source) {
+		set_source(x);
 	} else if (has_body(req->method)) {
 		(void)api->easy_setopt(x->handle, CURLOPT_POST, 1l);
 		(void)api->easy_setopt(x->handle, CURLOPT_POSTFIELDS,
@@ -254,6 +302,26 @@ static void set_method(struct xfer *x)
 		(void)api->easy_setopt(x->handle, CURLOPT_CUSTOMREQUEST, req->method);
 	} else if (strcmp(req->method, "GET") != 0) {
 		(void)api->easy_setopt(x->handle, CURLOPT_CUSTOMREQUEST, req->method);
+	}
+}
+
+static void set_tls(struct xfer *x)
+{
+	static const struct http_tls none;
+	const struct curl_api *api = &x->t->api;
+	const struct http_tls *tls = x->req->tls ? x->req->tls : &none;
+	const char *ca_file = tls->ca_file ? tls->ca_file : x->t->opts.ca_file;
+
+	if (ca_file)
+		(void)api->easy_setopt(x->handle, CURLOPT_CAINFO, ca_file);
+	if (tls->cert_file) {
+		(void)api->easy_setopt(x->handle, CURLOPT_SSLCERT, tls->cert_file);
+		(void)api->easy_setopt(x->handle, CURLOPT_SSLKEY,
+		                       tls->key_file ? tls->key_file : tls->cert_file);
+	}
+	if (tls->skip_verify) {
+		(void)api->easy_setopt(x->handle, CURLOPT_SSL_VERIFYPEER, 0l);
+		(void)api->easy_setopt(x->handle, CURLOPT_SSL_VERIFYHOST, 0l);
 	}
 }
 
@@ -288,8 +356,7 @@ static void set_options(struct xfer *x, struct curl_slist *fields)
 		(void)api->easy_setopt(h, CURLOPT_SHARE, x->t->share);
 	if (x->req->direct)
 		(void)api->easy_setopt(h, CURLOPT_NOPROXY, "*");
-	if (o->ca_file)
-		(void)api->easy_setopt(h, CURLOPT_CAINFO, o->ca_file);
+	set_tls(x);
 }
 
 /* What a failure of libcurl means to us; what is not listed is CAIRN_E_SYSTEM.
