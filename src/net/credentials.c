@@ -1,5 +1,7 @@
 #include "credentials.h"
 
+#include "credentials_priv.h"
+
 #include <openssl/evp.h>
 #include <stdio.h>
 
@@ -56,7 +58,7 @@ static str bare_host(str key)
 	return host;
 }
 
-static bool same_registry(str key, str registry)
+bool credentials_same_registry(str key, str registry)
 {
 	if (str_is(registry, HUB_DOMAIN))
 		return str_is(key, CREDENTIALS_HUB) || str_is(key, HUB_DOMAIN) ||
@@ -140,7 +142,8 @@ static int from_auths(struct credentials *c, const json_t *auths, str registry,
 
 	json_object_foreach(
 		(json_t *)(uintptr_t)auths, key,
-		entry) if (same_registry(str_of(key), registry)) return from_entry(c, entry, err);
+		entry) if (credentials_same_registry(str_of(key),
+	                                             registry)) return from_entry(c, entry, err);
 	return 0;
 }
 
@@ -169,20 +172,19 @@ static bool valid_helper(const char *name)
 	return name[0] != '\0';
 }
 
-static int from_helper(struct credentials *c, const char *name, str registry, struct cairn_err *err)
+int credentials_helper(const char *name, const char *verb, str input, struct proc_result *ret,
+                       struct cairn_err *err)
 {
 	cleanup_free char *program = xasprintf("docker-credential-%s", name);
-	const char *argv[] = { program, "get", NULL };
-	struct proc_opts o = { .argv = argv, .timeout_ns = HELPER_TIMEOUT };
-	struct proc_result r cleanup_proc_result;
+	const char *argv[] = { program, verb, NULL };
+	struct proc_opts o = { .argv = argv, .input = input, .timeout_ns = HELPER_TIMEOUT };
 	int rc;
 
-	proc_result_init(&r, HELPER_OUTPUT_MAX);
+	proc_result_init(ret, HELPER_OUTPUT_MAX);
 	if (!valid_helper(name))
 		return cairn_fail(err, CAIRN_E_SYNTAX,
 		                  "'%s' is not the name of a credential helper", name);
-	o.input = str_is(registry, HUB_DOMAIN) ? S(CREDENTIALS_HUB) : registry;
-	rc = proc_run(&o, &r, err);
+	rc = proc_run(&o, ret, err);
 	if (rc == CAIRN_E_NOT_FOUND)
 		return cairn_fail(
 			err, CAIRN_E_AUTH,
@@ -193,25 +195,39 @@ static int from_helper(struct credentials *c, const char *name, str registry, st
 		err->code = CAIRN_E_AUTH;
 		return CAIRN_E_AUTH;
 	}
-	if (r.exit_code != 0 && str_search(strbuf_view(&r.output), S(HELPER_UNKNOWN)) >= 0)
+	if (ret->exit_code == 0 || str_search(strbuf_view(&ret->output), S(HELPER_UNKNOWN)) >= 0)
 		return 0;
-	if (r.exit_code != 0)
-		return cairn_fail(err, CAIRN_E_AUTH, "%s failed with exit code %d: %.*s", program,
-		                  r.exit_code, STR(str_trim(strbuf_view(&r.errors))));
+	return cairn_fail(err, CAIRN_E_AUTH, "%s failed with exit code %d: %.*s", program,
+	                  ret->exit_code, STR(str_trim(strbuf_view(&ret->errors))));
+}
+
+str credentials_helper_key(str registry)
+{
+	return str_is(registry, HUB_DOMAIN) ? S(CREDENTIALS_HUB) : registry;
+}
+
+static int from_helper(struct credentials *c, const char *name, str registry, struct cairn_err *err)
+{
+	struct proc_result r cleanup_proc_result;
+
+	TRY(credentials_helper(name, "get", credentials_helper_key(registry), &r, err));
+	if (r.exit_code != 0) /* it does not know the registry */
+		return 0;
 	if (parse_helper_output(c, strbuf_view(&r.output), err) < 0)
-		return cairn_wrap(err, "%s", program);
+		return cairn_wrap(err, "docker-credential-%s", name);
 	return 0;
 }
 
-/* The helper that answers for `registry`, or NULL. */
-static int find_helper(const json_t *config, str registry, const char **ret, struct cairn_err *err)
+int credentials_find_helper(const json_t *config, str registry, const char **ret,
+                            struct cairn_err *err)
 {
 	json_t *helpers = NULL, *name;
 	const char *key;
 
 	TRY(json_get_object(config, "credHelpers", &helpers, err));
 	json_object_foreach(helpers, key,
-	                    name) if (same_registry(str_of(key), registry) && json_is_string(name))
+	                    name) if (credentials_same_registry(str_of(key), registry) &&
+	                              json_is_string(name))
 	{
 		*ret = json_string_value(name);
 		return 0;
@@ -226,11 +242,27 @@ static int lookup(const json_t *config, str registry, struct credentials *c, str
 
 	if (!json_is_object(config))
 		return cairn_fail(err, CAIRN_E_SYNTAX, "it is not an object");
-	TRY(find_helper(config, registry, &helper, err));
+	TRY(credentials_find_helper(config, registry, &helper, err));
 	if (helper && helper[0])
 		return from_helper(c, helper, registry, err);
 	TRY(json_get_object(config, "auths", &auths, err));
 	return auths ? from_auths(c, auths, registry, err) : 0;
+}
+
+int credentials_load(const char *path, json_t **ret, struct cairn_err *err)
+{
+	struct strbuf text cleanup_strbuf;
+	int rc;
+
+	strbuf_init(&text, CONFIG_MAX);
+	*ret = NULL;
+	rc = fs_read_file(AT_FDCWD, path, &text, err);
+	if (rc == CAIRN_E_NOT_FOUND)
+		return 0;
+	TRY(rc);
+	rc = json_parse(strbuf_view(&text), path, ret, err);
+	explicit_bzero(text.ptr, text.len);
+	return rc;
 }
 
 int credentials_find(const char *dir, str registry, struct credentials *ret, struct cairn_err *err)
@@ -238,24 +270,10 @@ int credentials_find(const char *dir, str registry, struct credentials *ret, str
 	cleanup_free char *path = dir ? xasprintf("%s/config.json", dir) : NULL;
 	struct credentials c cleanup_credentials = { 0 };
 	cleanup_json json_t *config = NULL;
-	struct strbuf text cleanup_strbuf;
-	int rc;
 
-	strbuf_init(&text, CONFIG_MAX);
-	if (!path) {
-		*ret = c;
-		return 0;
-	}
-	rc = fs_read_file(AT_FDCWD, path, &text, err);
-	if (rc == CAIRN_E_NOT_FOUND) {
-		*ret = c;
-		return 0;
-	}
-	TRY(rc);
-	rc = json_parse(strbuf_view(&text), path, &config, err);
-	explicit_bzero(text.ptr, text.len);
-	TRY(rc);
-	if (lookup(config, registry, &c, err) < 0)
+	if (path)
+		TRY(credentials_load(path, &config, err));
+	if (config && lookup(config, registry, &c, err) < 0)
 		return cairn_wrap(err, "credentials for %.*s from %s", STR(registry), path);
 	*ret = c;
 	c = (struct credentials){ 0 };

@@ -56,6 +56,18 @@ char *credentials_dir(void);
  * is missing or fails (one that does not know the registry means anonymous). */
 int credentials_find(const char *dir, str registry, struct credentials *ret, struct cairn_err *err);
 
+/* Keep a login (kind BASIC), as `docker login` does: by the helper that config.json names, else in
+ * config.json itself, which is made (0600) when it is missing and keeps its other members.
+ * *ret_where: the file or the helper; owned.
+ *
+ * Fails with CAIRN_E_SYNTAX for a broken config.json, CAIRN_E_AUTH when a helper is missing or
+ * fails, CAIRN_E_SYSTEM. */
+int credentials_store(const char *dir, str registry, const struct credentials *creds,
+                      char **ret_where, struct cairn_err *err);
+
+/* Forget a login, likewise. *ret_was: there was one. */
+int credentials_erase(const char *dir, str registry, bool *ret_was, struct cairn_err *err);
+
 /* Append the value of a Basic Authorization header: "Basic dXNlcjpwYXNz". */
 void credentials_basic(const struct credentials *c, struct strbuf *out);
 

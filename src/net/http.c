@@ -227,14 +227,14 @@ static int follow(struct http_client *c, const struct http_request *req, struct 
 {
 	struct http_request now = *req;
 	char url[HTTP_URL_MAX], next[HTTP_URL_MAX], shown[HTTP_URL_MAX];
+	bool home;
 
 	(void)snprintf(url, sizeof(url), "%s", req->url);
 	for (int hops = 0;; hops++) {
 		now.url = url;
-		if (!http_same_origin(req->url, url)) {
-			now.authorization = NULL;
-			now.tls = NULL;
-		}
+		home = http_same_origin(req->url, url);
+		now.authorization = home ? req->authorization : NULL;
+		now.tls = home ? req->tls : NULL;
 		reset_response(r, url, req->max_body);
 		TRY(check_cancel(c, err));
 		TRY(c->transport->exchange(c->transport, &now, r, err));

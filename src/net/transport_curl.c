@@ -43,9 +43,9 @@ struct xfer {
 	CURL *handle;
 	size_t header_bytes;
 	uint64_t sent; /* bytes of the source given to libcurl */
-	bool began; /* the sink's begin was called */
-	bool cut;   /* stopped on purpose: the rest of an error's body */
-	int rc;     /* failure of a callback, in *err */
+	bool began;    /* the sink's begin was called */
+	bool cut;      /* stopped on purpose: the rest of an error's body */
+	int rc;        /* failure of a callback, in *err */
 	char message[CURL_ERROR_SIZE];
 };
 

@@ -2,18 +2,21 @@
 #include <stdio.h>
 
 #include "host.h"
+#include "push.h"
 #include "util/num.h"
 
 /* After so much progress a broken connection counts as the first again. */
 #define PROGRESS_BYTES (1u << 20)
 
-/* A blob on its way. */
+/* A blob, or a part of it, on its way. */
 struct transfer {
 	const struct descriptor *blob;
 	const struct registry_sink *sink;
 	struct sha256 hash;
-	uint64_t done; /* bytes the sink has got */
-	uint64_t pos;  /* where in the blob the next arriving byte lies; <= done */
+	bool part;     /* bytes after `end` are not wanted */
+	uint64_t end;  /* in the blob */
+	uint64_t done; /* where in the blob the sink's next byte lies */
+	uint64_t pos;  /* where the next arriving byte lies; <= done */
 };
 
 /* First byte's position in "bytes 100-199/200". */
@@ -53,7 +56,11 @@ static int on_bytes(void *ctx, const void *p, size_t n, struct cairn_err *err)
 	}
 	bytes += skip;
 	n -= (size_t)skip;
-	if (n > t->blob->size - t->done)
+	if (t->part && n > t->end - t->done)
+		n = (size_t)(t->end - t->done);
+	if (t->part && n == 0) /* the registry ignores ranges: the rest is not worth waiting for */
+		return cairn_fail(err, CAIRN_E_TRANSIENT, "enough");
+	if (n > t->end - t->done)
 		return cairn_fail(err, CAIRN_E_DIGEST, "the registry sent more than its %llu bytes",
 		                  (unsigned long long)t->blob->size);
 	sha256_add(&t->hash, bytes, n);
@@ -73,12 +80,16 @@ static int attempt(struct registry *r, const struct registry_call *base, struct 
 	struct http_response resp cleanup_http_response;
 	struct registry_call call = *base;
 	struct http_field range = { "Range", NULL };
-	char from[40];
+	char from[64];
 
 	http_response_init(&resp);
 	call.sink = &sink;
-	if (t->done) {
-		(void)snprintf(from, sizeof(from), "bytes=%llu-", (unsigned long long)t->done);
+	if (t->part || t->done) {
+		int len = snprintf(from, sizeof(from), "bytes=%llu-", (unsigned long long)t->done);
+
+		if (t->part)
+			(void)snprintf(from + len, sizeof(from) - (size_t)len, "%llu",
+			               (unsigned long long)(t->end - 1));
 		range.value = from;
 		call.fields = &range;
 		call.n_fields = 1;
@@ -87,12 +98,12 @@ static int attempt(struct registry *r, const struct registry_call *base, struct 
 	return resp.status / 100 == 2 ? 0 : registry_fail(&call, &resp, what, err);
 }
 
+/* Until the sink has got everything; nothing is verified but the number of bytes. */
 static int transfer(struct registry *r, const struct registry_call *call, struct transfer *t,
                     struct cairn_err *err)
 {
 	struct digest_text name = digest_text(&t->blob->digest);
 	struct http_retry retry = { 0 };
-	struct digest got;
 
 	do {
 		uint64_t before = t->done;
@@ -100,39 +111,73 @@ static int transfer(struct registry *r, const struct registry_call *call, struct
 
 		if (rc < 0 && (rc != CAIRN_E_TRANSIENT || t->done == before))
 			return rc;
-		if (rc == 0 && t->done == before && t->done < t->blob->size)
-			return cairn_fail(
-				err, CAIRN_E_DIGEST, "the registry has only %llu of %llu bytes",
-				(unsigned long long)t->done, (unsigned long long)t->blob->size);
+		if (rc == 0 && t->done == before && t->done < t->end)
+			return cairn_fail(err, CAIRN_E_DIGEST,
+			                  "the registry has only %llu of %llu bytes",
+			                  (unsigned long long)t->done, (unsigned long long)t->end);
 		if (t->done - before >= PROGRESS_BYTES)
 			retry.used = 0;
-		if (rc < 0 && t->done < t->blob->size)
+		if (rc < 0 && t->done < t->end)
 			TRY(http_retry_wait(r->opts.http, &retry, NULL, err));
-	} while (t->done < t->blob->size);
-	got = sha256_end(&t->hash);
-	if (!digest_eq(&got, &t->blob->digest))
-		return cairn_fail(err, CAIRN_E_DIGEST, "the registry sent bytes with the digest %s",
-		                  digest_text(&got).s);
+	} while (t->done < t->end);
 	return 0;
 }
 
-int registry_blob_get(struct registry *r, const struct reference *repo,
-                      const struct descriptor *blob, const struct registry_sink *sink,
-                      struct cairn_err *err)
+static int verify(struct transfer *t, struct cairn_err *err)
 {
-	struct digest_text name = digest_text(&blob->digest);
+	struct digest got = sha256_end(&t->hash);
+
+	return digest_eq(&got, &t->blob->digest)
+	               ? 0
+	               : cairn_fail(err, CAIRN_E_DIGEST,
+	                            "the registry sent bytes with the digest %s",
+	                            digest_text(&got).s);
+}
+
+static int get(struct registry *r, const struct reference *repo, struct transfer *t,
+               struct cairn_err *err)
+{
+	struct digest_text name = digest_text(&t->blob->digest);
 	cleanup_free char *path = xasprintf("blobs/%s", name.s);
 	struct registry_call call = { .domain = repo->domain,
 		                      .repo = repo->path,
 		                      .actions = "pull",
 		                      .method = "GET",
 		                      .path = path };
-	struct transfer t = { .blob = blob, .sink = sink };
+	int rc = transfer(r, &call, t, err);
+
+	if (rc == 0 && !t->part)
+		rc = verify(t, err);
+	return rc < 0 ? cairn_wrap(err, "blob %s of %s/%s", name.s, repo->domain, repo->path) : 0;
+}
+
+int registry_blob_get(struct registry *r, const struct reference *repo,
+                      const struct descriptor *blob, const struct registry_sink *sink,
+                      struct cairn_err *err)
+{
+	struct transfer t = { .blob = blob, .sink = sink, .end = blob->size };
 
 	sha256_init(&t.hash);
-	if (transfer(r, &call, &t, err) < 0)
-		return cairn_wrap(err, "blob %s of %s/%s", name.s, repo->domain, repo->path);
-	return 0;
+	return get(r, repo, &t, err);
+}
+
+int registry_blob_range(struct registry *r, const struct reference *repo,
+                        const struct descriptor *blob, uint64_t offset, uint64_t len,
+                        const struct registry_sink *sink, struct cairn_err *err)
+{
+	struct transfer t = {
+		.blob = blob, .sink = sink, .part = true, .end = offset + len, .done = offset
+	};
+
+	if (len == 0)
+		return 0;
+	if (offset > blob->size || len > blob->size - offset)
+		return cairn_fail(err, CAIRN_E_SYNTAX,
+		                  "blob %s has no %llu bytes at %llu: it has only %llu",
+		                  digest_text(&blob->digest).s, (unsigned long long)len,
+		                  (unsigned long long)offset, (unsigned long long)blob->size);
+	sha256_init(&t.hash);
+	return get(r, repo, &t, err);
 }
 
 static int add_bytes(void *ctx, const void *p, size_t n, struct cairn_err *err)

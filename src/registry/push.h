@@ -15,11 +15,16 @@
 
 #include "registry.h"
 
+/* The repository will be written to: tokens for reading it are asked for pushing as well, which
+ * saves a second login. Only a saving: pushing works without. */
+void registry_expect_push(struct registry *r, const struct reference *repo);
+
 /* Bytes to be sent; read again from the start or the middle when a transfer broke. */
 struct registry_source {
 	int fd;    /* read with pread() from offset 0; -1: bytes. Borrowed */
 	str bytes; /* when fd is -1 */
-	/* After each piece: bytes so far. NULL is fine. Any thread. */
+	/* After each piece: bytes so far, never fewer than before. In the calling thread. NULL is
+	 * fine. */
 	void (*progress)(void *ctx, uint64_t done);
 	void *ctx;
 };
@@ -29,7 +34,7 @@ int registry_blob_has(struct registry *r, const struct reference *repo, const st
                       bool *ret, struct cairn_err *err);
 
 /* Ask the registry to take the blob from another of its repositories. *ret_done: it is there now;
- * else nothing happened (a registry that does not mount opened an upload: it is given up). */
+ * else nothing happened (a registry that does not mount opened an upload: it is left to expire). */
 int registry_blob_mount(struct registry *r, const struct reference *repo,
                         const struct digest *digest, const char *from_path, bool *ret_done,
                         struct cairn_err *err);
@@ -57,14 +62,39 @@ int registry_tags(struct registry *r, const struct reference *repo, struct arena
 
 /* How far a copy or a push is; counters grow in any thread. */
 struct registry_progress {
-	void (*add)(void *ctx, uint64_t bytes_total, uint64_t bytes_done); /* increments */
+	/* Increments: bytes that are to be sent, bytes that were. */
+	void (*add)(void *ctx, uint64_t bytes_total, uint64_t bytes_done);
 	void *ctx;
 };
 
+/* A blob that a repository is to have, and where it can come from. */
+struct registry_want {
+	struct descriptor blob;
+	const char
+		*mount; /* a repository of the same registry that may have it: its path; or NULL */
+	str bytes;      /* these, when ptr is not NULL */
+	/* else, when not NULL: a repository that has it; the bytes go through this machine,
+	 * verified, a few MiB of them in memory */
+	const struct reference *from;
+	/* else: a file with exactly these bytes; closed by the callee. In the calling thread. */
+	int (*open)(void *ctx, const struct digest *digest, int *ret_fd, struct cairn_err *err);
+	void *ctx;
+};
+
+/* Bring one blob: mounted, found there, or sent; for use by several threads at once.
+ * *ret_moved: bytes that were sent, 0 when it did not have to be. progress may be NULL. */
+int registry_blob_bring(struct registry *r, const struct reference *dst,
+                        const struct registry_want *want, const struct registry_progress *progress,
+                        uint64_t *ret_moved, struct cairn_err *err);
+
 /* Copy an image or an index with all its platforms and blobs. Blobs that dst has are not moved;
  * within a registry they are mounted; else they stream through this machine, a few at a time, and
- * are verified. platforms: only those (NULL, 0 = all); with a selection the index is made anew.
- * *ret_digest: what dst's tag means now. */
+ * are verified. Manifests keep their bytes and digests.
+ *
+ * platforms: only those (NULL, 0 = all). One gives the image without an index; of several the index
+ * is made anew, without attestations.
+ * dst has a tag, or the digest that the copy will have.
+ * *ret_digest: what dst means now. *ret_moved: bytes of blobs that went through this machine. */
 struct registry_copy_opts {
 	const struct platform *platforms;
 	size_t n_platforms;

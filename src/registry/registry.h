@@ -26,13 +26,27 @@
 
 struct registry;
 
+/* How to talk to one registry, where it is not by HTTPS with the system's authorities. */
+struct registry_host_settings {
+	const char *host;      /* as in references: "registry.example:5000", "docker.io" */
+	bool plain_http;       /* by HTTP */
+	bool skip_verify;      /* by HTTPS, but any certificate will do */
+	const char *ca_file;   /* PEM file of authorities, in place of all others; or NULL */
+	const char *cert_file; /* PEM file of a client certificate, or NULL */
+	const char *key_file;  /* of its key; NULL = it is in cert_file */
+};
+
 struct registry_opts {
 	struct http_client *http;  /* borrowed; outlives the registry */
 	const char *docker_config; /* directory of config.json, see credentials_dir(); NULL =
 	                              anonymous */
-	const char *const
-		*insecure; /* "host:port" to be spoken to by plain HTTP; ends with NULL; may
-	                      be NULL. localhost, 127.x and [::1] always are. Borrowed. */
+	/* Borrowed, with what they point to. A host that is not among them is spoken to by HTTPS;
+	 * localhost, 127.x and [::1] by plain HTTP. */
+	const struct registry_host_settings *hosts;
+	size_t n_hosts;
+	/* For tokens of ECR's registries when config.json has no login there; borrowed. NULL =
+	 * never. */
+	struct aws *aws;
 };
 
 struct registry *registry_new(const struct registry_opts *opts);
@@ -42,6 +56,11 @@ DEFINE_CLEANUP(struct registry *, registry_free);
 
 /* Is the registry at `domain` there, and does it accept our credentials? For doctor. */
 int registry_ping(struct registry *r, const char *domain, struct cairn_err *err);
+
+/* The same with this login instead of the one in config.json, from now on; c is copied. A registry
+ * that lets everybody in says nothing about the login. */
+int registry_check_login(struct registry *r, const char *domain, const struct credentials *c,
+                         struct cairn_err *err);
 
 /* An image of one platform, resolved: everything but its layers. */
 struct registry_image {
@@ -102,5 +121,8 @@ int registry_blob_get(struct registry *r, const struct reference *repo,
 /* A small blob into memory; blob->size must be <= out's maximum, else CAIRN_E_SYNTAX. */
 int registry_blob_read(struct registry *r, const struct reference *repo,
                        const struct descriptor *blob, struct strbuf *out, struct cairn_err *err);
+
+#include "push.h"
+#include "session.h"
 
 #endif

@@ -381,7 +381,7 @@ void test_registry_real__basic_login(void **state)
 	make_layout(a, &amd64, &index);
 	push(&w, "one", "--dest-creds user:pass");
 	assert_fails(registry_resolve(w.registry, &w.ref, &w.platform, &i, &err), CAIRN_E_AUTH);
-	assert_non_null(strstr(err.msg, "docker login"));
+	assert_non_null(strstr(err.msg, "cairn login"));
 	config =
 		xasprintf("{\"auths\":{\"127.0.0.1:%d\":{\"auth\":\"dXNlcjp3cm9uZw==\"}}}", w.port);
 	harness_write("config.json", str_of(config)); /* user:wrong */

@@ -185,7 +185,7 @@ void test_pull__errors(void **state)
 		        "WWW-Authenticate: Basic realm=\"r\"", "") },
 		  1,
 		  CAIRN_E_AUTH,
-		  "docker login" },
+		  "cairn login" },
 		{ { GET("http://localhost:5/v2/a/manifests/1", NULL, 401, NULL, "") },
 		  1,
 		  CAIRN_E_SYNTAX,
@@ -255,17 +255,21 @@ void test_pull__insecure_hosts(void **state)
 		{ "[::1]:80/a:1", "http://[::1]:80/v2/a/manifests/1" },
 		{ "localhost/a:1", "http://localhost/v2/a/manifests/1" },
 		{ "plain.example/a:1", "http://plain.example/v2/a/manifests/1" },
+		{ "localhost:1/a:1", "https://localhost:1/v2/a/manifests/1" },
 		{ "localhost.evil.example/a:1", "https://localhost.evil.example/v2/a/manifests/1" },
 		{ "127.0.0.1.evil/a:1", "https://127.0.0.1.evil/v2/a/manifests/1" },
 	};
-	static const char *const insecure[] = { "plain.example", NULL };
+	static const struct registry_host_settings hosts[] = {
+		{ .host = "plain.example", .plain_http = true },
+		{ .host = "localhost:1", .skip_verify = true },
+	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct fake_step steps[] = { GET(cases[i].url, NULL, 200, NULL, "m") };
 		struct cairn_err err;
 		struct world w cleanup_world;
-		struct registry_opts o = { .insecure = insecure };
+		struct registry_opts o = { .hosts = hosts, .n_hosts = ARRAY_SIZE(hosts) };
 
 		world_init(&w, cases[i].ref, steps, 1);
 		registry_free(w.registry);

@@ -1,0 +1,50 @@
+#include "session.h"
+
+struct registry_session {
+	struct http_client *http;
+	struct aws *aws;
+	char *docker_config;
+	struct registry *registry;
+};
+
+struct registry_session *registry_session_new(const struct registry_session_opts *opts)
+{
+	struct registry_session *s = xcalloc(1, sizeof(*s));
+	struct http_opts ho = HTTP_OPTS_INIT;
+
+	ho.cancel = opts->cancel;
+	ho.ca_file = opts->ca_file;
+	s->http = http_client_new(&ho);
+	s->docker_config = credentials_dir();
+	s->registry = registry_new(&(struct registry_opts){ .http = s->http,
+	                                                    .docker_config = s->docker_config,
+	                                                    .hosts = opts->hosts,
+	                                                    .n_hosts = opts->n_hosts,
+	                                                    .aws = s->aws });
+	return s;
+}
+
+void registry_session_free(struct registry_session *s)
+{
+	if (!s)
+		return;
+	registry_free(s->registry);
+	http_client_free(s->http);
+	free(s->docker_config);
+	free(s);
+}
+
+struct registry *registry_session_registry(struct registry_session *s)
+{
+	return s->registry;
+}
+
+struct http_client *registry_session_http(struct registry_session *s)
+{
+	return s->http;
+}
+
+struct aws *registry_session_aws(struct registry_session *s)
+{
+	return s->aws;
+}
