@@ -6,7 +6,7 @@ static const struct {
 	uint32_t version;
 } kinds[] = {
 	[GRAPH_BASE] = { "cairn.step.base", 1 },
-	[GRAPH_RUN] = { "cairn.step.run", 1 },
+	[GRAPH_RUN] = { "cairn.step.run", 2 },
 	[GRAPH_COPY] = { "cairn.step.copy", 2 },
 	[GRAPH_WORKDIR] = { "cairn.step.workdir", 1 },
 };

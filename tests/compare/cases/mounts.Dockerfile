@@ -1,5 +1,6 @@
 #? --secret id=tok,src={ctx}/tok --secret id=envtok,src={ctx}/tok
 #: echo secret >tok; mkdir d; echo f >d/f; chmod 640 d/f tok
+#= /b1 lines: .*
 FROM base AS other
 RUN mkdir /o && echo o >/o/f && chown 5:5 /o
 FROM base
