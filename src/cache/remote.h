@@ -32,7 +32,7 @@
 
 #define REMOTE_ENTRY_MAX   (2u << 20) /* bytes of an entry */
 #define REMOTE_POINTER_MAX (1u << 20) /* bytes of a pointer's document */
-#define REMOTE_SCOPE_MAX   63         /* bytes of a scope's name as it was given, hashed beyond */
+#define REMOTE_SCOPE_MAX   56         /* bytes of a scope's name in tags and keys, hashed beyond */
 #define REMOTE_SCOPES_MAX  8          /* fallbacks */
 
 /* Media type of a compressed layer index: registries see a layer like any other (some refuse

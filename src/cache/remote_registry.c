@@ -1,0 +1,403 @@
+/* cache/remote_registry.c - a remote in a repository of a registry.
+ *
+ * Each document is an OCI image manifest of its own under a tag of its own:
+ *
+ *	entry    cairn-SCOPE-<64 hex digits of the key>
+ *	pointer  cairn.pointer-SCOPE-<32 hex digits of the name>[.N]
+ *
+ *	{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json",
+ *	 "config":{an image config without layers, the same for all},
+ *	 "layers":[the blobs that the document brings],
+ *	 "annotations":{"io.cairn.document":"<its text>","io.cairn.tag":"<the tag>"}}
+ *
+ * so that one GET answers, and so that the registry keeps the blobs as long as the document.  Only
+ * media types of images are used: some registries refuse others, manifests without layers, and
+ * indexes of what is not an image.  The tag stands in the manifest because registries delete by
+ * digest: two tags must not share a manifest; a manifest under another tag is not believed.
+ *
+ * Entries.  A HEAD before the PUT keeps what is there.  Of two writers that meet, the last wins:
+ *both wrote a complete entry for the same key.  Where tags are immutable the first wins, which is
+ *as good; there a forced build cannot replace an entry.
+ *
+ * Pointers.  A registry has no conditional writes: HEAD tells whether another writer was
+ * there, and between HEAD and PUT the last one wins.  Where tags are immutable the n-th value
+ * gets the tag with ".N" behind it; a reader takes the highest.
+ */
+#include <stdio.h>
+
+#include "registry/registry.h"
+#include "remote_priv.h"
+
+#define TEXT_ANNOTATION "io.cairn.document"
+#define TAG_ANNOTATION  "io.cairn.tag"
+#define POINTER_HEX     32
+#define NUMBER_MAX      (1u << 20) /* values of one pointer */
+
+/* A config for no image: architecture "unknown" is what caches of other builders have. */
+#define CONFIG                                              \
+	"{\"architecture\":\"unknown\",\"os\":\"unknown\"," \
+	"\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[]}}"
+
+struct remote_registry {
+	struct remote base;
+	struct registry *registry; /* borrowed */
+	struct reference repo;     /* without tag and digest */
+	pthread_mutex_t lock;      /* held while config and empty layer are sent */
+	bool sent;                 /* both are there, as far as is known */
+};
+
+/* A tar without members: for documents that bring nothing. */
+static const char empty_tar[1024];
+
+static struct remote_registry *reg_of(struct remote *r)
+{
+	return (struct remote_registry *)r;
+}
+
+/* --- names ------------------------------------------------------------------------ */
+
+static void set_tag(struct remote *r, const struct remote_place *at, struct reference *ref)
+{
+	struct digest_text hex = digest_hex(at->name);
+
+	*ref = reg_of(r)->repo;
+	if (at->pointer)
+		(void)snprintf(ref->tag, sizeof(ref->tag), "cairn.pointer-%s-%.*s", at->scope,
+		               POINTER_HEX, hex.s);
+	else
+		(void)snprintf(ref->tag, sizeof(ref->tag), "cairn-%s-%s", at->scope, hex.s);
+}
+
+static struct descriptor config_blob(void)
+{
+	return (struct descriptor){ .media_type = S(MEDIA_OCI_CONFIG),
+		                    .digest = digest_of(CONFIG, sizeof(CONFIG) - 1),
+		                    .size = sizeof(CONFIG) - 1 };
+}
+
+static struct descriptor empty_blob(void)
+{
+	return (struct descriptor){ .media_type = S(MEDIA_OCI_LAYER),
+		                    .digest = digest_of(empty_tar, sizeof(empty_tar)),
+		                    .size = sizeof(empty_tar) };
+}
+
+/* --- reading ------------------------------------------------------------------------ */
+
+/* The document in a manifest. One of something else, or of another tag, is not found. */
+static int open_manifest(str bytes, const char *type, const char *tag, struct strbuf *out,
+                         bool *ret_found, struct cairn_err *err)
+{
+	cleanup_arena struct arena *a = arena_new();
+	const str *text, *own_tag;
+	struct manifest m;
+
+	TRY(manifest_parse(a, bytes, str_of(type), &m, err));
+	text = image_kvs_get(&m.annotations, S(TEXT_ANNOTATION));
+	own_tag = image_kvs_get(&m.annotations, S(TAG_ANNOTATION));
+	*ret_found = text && own_tag && str_is(*own_tag, tag);
+	if (*ret_found)
+		strbuf_str(out, *text);
+	return 0;
+}
+
+static int get_tag(struct remote *r, const struct reference *ref, struct strbuf *out,
+                   char **ret_version, bool *ret_found, struct cairn_err *err)
+{
+	struct strbuf bytes cleanup_strbuf;
+	cleanup_free char *type = NULL;
+	struct cairn_err e;
+	struct digest d;
+	int rc;
+
+	strbuf_init(&bytes, MANIFEST_MAX);
+	rc = registry_manifest_get(reg_of(r)->registry, ref, &bytes, &type, &e);
+	*ret_found = false;
+	if (rc == CAIRN_E_NOT_FOUND)
+		return 0;
+	if (rc < 0) {
+		*err = e;
+		return rc;
+	}
+	TRY(open_manifest(strbuf_view(&bytes), type, ref->tag, out, ret_found, err));
+	d = digest_of(bytes.ptr, bytes.len);
+	if (*ret_found)
+		*ret_version = xstrdup(digest_text(&d).s);
+	return 0;
+}
+
+/* What a tag stands for, by HEAD; *ret_there false: nothing. */
+static int head_tag(struct remote *r, const struct reference *ref, bool *ret_there,
+                    struct digest *ret, struct cairn_err *err)
+{
+	const struct media_type *type;
+	struct cairn_err e;
+	int rc = registry_head(reg_of(r)->registry, ref, ret, &type, &e);
+
+	*ret_there = rc == 0;
+	if (rc == 0 || rc == CAIRN_E_NOT_FOUND)
+		return 0;
+	*err = e;
+	return rc;
+}
+
+static void set_number(const struct reference *base, unsigned n, struct reference *ref)
+{
+	*ref = *base;
+	if (n)
+		(void)snprintf(ref->tag, sizeof(ref->tag), "%.*s.%u", (int)sizeof(ref->tag) - 12,
+		               base->tag, n);
+}
+
+/* The highest number behind a pointer's tag, 0 when there is none, and what that tag stands
+ * for. One request where tags are mutable. */
+static int last_number(struct remote *r, const struct reference *base, unsigned *ret,
+                       struct digest *ret_digest, struct cairn_err *err)
+{
+	unsigned low = 0, high = 1; /* low is there, high is not */
+	struct reference ref;
+	struct digest d;
+	bool there;
+
+	for (;; high *= 2) {
+		set_number(base, high, &ref);
+		TRY(head_tag(r, &ref, &there, &d, err));
+		if (!there || high > NUMBER_MAX)
+			break;
+		low = high;
+		*ret_digest = d;
+	}
+	while (high - low > 1) {
+		unsigned middle = low + (high - low) / 2;
+
+		set_number(base, middle, &ref);
+		TRY(head_tag(r, &ref, &there, &d, err));
+		if (!there) {
+			high = middle;
+			continue;
+		}
+		low = middle;
+		*ret_digest = d;
+	}
+	*ret = low;
+	return 0;
+}
+
+static int doc_get(struct remote *r, const struct remote_place *at, struct strbuf *out,
+                   char **ret_version, bool *ret_found, struct cairn_err *err)
+{
+	struct reference base, ref;
+	struct digest ignored;
+	unsigned n = 0;
+
+	set_tag(r, at, &base);
+	TRY(get_tag(r, &base, out, ret_version, ret_found, err));
+	if (!*ret_found || !at->pointer)
+		return 0;
+	TRY(last_number(r, &base, &n, &ignored, err));
+	if (n == 0)
+		return 0;
+	set_number(&base, n, &ref);
+	strbuf_clear(out);
+	free(steal_ptr(ret_version));
+	return get_tag(r, &ref, out, ret_version, ret_found, err);
+}
+
+/* --- writing ------------------------------------------------------------------------ */
+
+static int send_blob(struct remote *r, const struct descriptor *blob,
+                     const struct remote_source *src, struct cairn_err *err)
+{
+	struct registry_source source = { .fd = src->fd, .bytes = src->bytes };
+
+	return registry_blob_put(reg_of(r)->registry, &reg_of(r)->repo, blob, &source, err);
+}
+
+/* Config and empty layer, which all manifests share: asked for once. */
+static int send_shared(struct remote *r, bool again, struct cairn_err *err)
+{
+	struct remote_registry *g = reg_of(r);
+	const struct descriptor blobs[] = { config_blob(), empty_blob() };
+	const str bytes[] = { S(CONFIG), str_n(empty_tar, sizeof(empty_tar)) };
+	int rc = 0;
+
+	(void)pthread_mutex_lock(&g->lock);
+	for (size_t i = 0; (again || !g->sent) && rc == 0 && i < ARRAY_SIZE(blobs); i++) {
+		struct remote_source src = { .fd = -1, .bytes = bytes[i] };
+		bool there = false;
+
+		rc = registry_blob_has(g->registry, &g->repo, &blobs[i].digest, &there, err);
+		if (rc == 0 && !there)
+			rc = send_blob(r, &blobs[i], &src, err);
+	}
+	g->sent = rc == 0;
+	(void)pthread_mutex_unlock(&g->lock);
+	return rc;
+}
+
+/* A blob as a layer: what is no layer gets a layer's media type, and its own as annotation. */
+static struct descriptor as_layer(struct arena *a, const struct descriptor *blob)
+{
+	struct descriptor d = *blob;
+
+	if (media_type_find(blob->media_type)->kind == MEDIA_LAYER)
+		return d;
+	if (!image_kvs_get(&d.annotations, S(REMOTE_INDEX_ANNOTATION)))
+		image_kvs_set(a, &d.annotations, S(REMOTE_INDEX_ANNOTATION), blob->media_type);
+	d.media_type = S(MEDIA_OCI_LAYER "+zstd");
+	return d;
+}
+
+static int put_manifest(struct remote *r, const struct remote_doc *doc, const struct reference *ref,
+                        struct cairn_err *err)
+{
+	cleanup_arena struct arena *a = arena_new();
+	struct strbuf bytes cleanup_strbuf;
+	struct manifest m = { .kind = MANIFEST_IMAGE, .config = config_blob() };
+
+	strbuf_init(&bytes, MANIFEST_MAX);
+	m.n_layers = doc->n_blobs ? doc->n_blobs : 1;
+	m.layers = arena_array(a, struct descriptor, m.n_layers);
+	m.layers[0] = empty_blob();
+	for (size_t i = 0; i < doc->n_blobs; i++)
+		m.layers[i] = as_layer(a, &doc->blobs[i]);
+	image_kvs_set(a, &m.annotations, S(TEXT_ANNOTATION), doc->text);
+	image_kvs_set(a, &m.annotations, S(TAG_ANNOTATION), str_of(ref->tag));
+	manifest_encode(&m, &bytes);
+	TRY(strbuf_check(&bytes, "its manifest", err));
+	return registry_manifest_put(reg_of(r)->registry, ref, str_of(manifest_media_type(&m)),
+	                             strbuf_view(&bytes), err);
+}
+
+/* Put, after what all manifests share; that is sent again when the registry has lost a blob. */
+static int put_tag(struct remote *r, const struct remote_doc *doc, const struct reference *ref,
+                   struct cairn_err *err)
+{
+	int rc;
+
+	TRY(send_shared(r, false, err));
+	rc = put_manifest(r, doc, ref, err);
+	if (rc != CAIRN_E_NOT_FOUND)
+		return rc;
+	TRY(send_shared(r, true, err));
+	return put_manifest(r, doc, ref, err);
+}
+
+static int put_entry(struct remote *r, const struct remote_doc *doc, bool *ret_lost,
+                     struct cairn_err *err)
+{
+	struct reference ref;
+	struct digest ignored;
+	bool there = false;
+	int rc;
+
+	set_tag(r, &doc->at, &ref);
+	if (doc->when == REMOTE_ABSENT)
+		TRY(head_tag(r, &ref, &there, &ignored, err));
+	*ret_lost = there;
+	if (there)
+		return 0;
+	rc = put_tag(r, doc, &ref, err);
+	*ret_lost = rc == CAIRN_E_EXISTS;
+	return *ret_lost ? 0 : rc;
+}
+
+static int put_pointer(struct remote *r, const struct remote_doc *doc, bool *ret_lost,
+                       struct cairn_err *err)
+{
+	struct reference base, ref;
+	struct digest now;
+	bool there = false;
+	unsigned n = 0;
+	int rc;
+
+	set_tag(r, &doc->at, &base);
+	TRY(head_tag(r, &base, &there, &now, err));
+	if (there)
+		TRY(last_number(r, &base, &n, &now, err));
+	*ret_lost =
+		there ? doc->when == REMOTE_ABSENT || strcmp(digest_text(&now).s, doc->version) != 0
+		      : doc->when == REMOTE_SAME;
+	if (*ret_lost)
+		return 0;
+	set_number(&base, n ? n + 1 : 0, &ref);
+	rc = put_tag(r, doc, &ref, err);
+	if (rc == CAIRN_E_EXISTS && there && n == 0) { /* tags are immutable: begin to count */
+		set_number(&base, 1, &ref);
+		rc = put_tag(r, doc, &ref, err);
+	}
+	*ret_lost = rc == CAIRN_E_EXISTS;
+	return *ret_lost ? 0 : rc;
+}
+
+static int doc_put(struct remote *r, const struct remote_doc *doc, bool *ret_lost,
+                   struct cairn_err *err)
+{
+	return (doc->at.pointer ? put_pointer : put_entry)(r, doc, ret_lost, err);
+}
+
+/* --- blobs ------------------------------------------------------------------------ */
+
+static int blob_has(struct remote *r, const struct descriptor *blob, bool *ret,
+                    struct cairn_err *err)
+{
+	return registry_blob_has(reg_of(r)->registry, &reg_of(r)->repo, &blob->digest, ret, err);
+}
+
+static int blob_get(struct remote *r, const struct descriptor *blob, const struct remote_sink *sink,
+                    struct cairn_err *err)
+{
+	struct registry_sink to = { .write = sink->write, .ctx = sink->ctx };
+
+	return registry_blob_get(reg_of(r)->registry, &reg_of(r)->repo, blob, &to, err);
+}
+
+static int blob_range(struct remote *r, const struct descriptor *blob, uint64_t offset,
+                      uint64_t len, const struct remote_sink *sink, struct cairn_err *err)
+{
+	struct registry_sink to = { .write = sink->write, .ctx = sink->ctx };
+
+	return registry_blob_range(reg_of(r)->registry, &reg_of(r)->repo, blob, offset, len, &to,
+	                           err);
+}
+
+static const char *repository(const struct remote *r)
+{
+	return r->name;
+}
+
+static void remote_registry_free(struct remote *r)
+{
+	(void)pthread_mutex_destroy(&reg_of(r)->lock);
+	remote_done(r);
+	free(r);
+}
+
+static const struct remote_ops registry_ops = {
+	.doc_get = doc_get,
+	.doc_put = doc_put,
+	.blob_has = blob_has,
+	.blob_get = blob_get,
+	.blob_range = blob_range,
+	.blob_put = send_blob,
+	.repository = repository,
+	.free = remote_registry_free,
+};
+
+int remote_open_registry(struct registry *registry, const struct reference *repo,
+                         const struct remote_scopes *scopes, struct remote **ret,
+                         struct cairn_err *err)
+{
+	struct remote_registry *g = xcalloc(1, sizeof(*g));
+	cleanup_remote struct remote *r = &g->base;
+	char name[REFERENCE_TEXT_MAX];
+
+	(void)pthread_mutex_init(&g->lock, NULL);
+	g->registry = registry;
+	g->repo = *repo;
+	g->repo.tag[0] = '\0';
+	g->repo.digest = (struct digest){ 0 };
+	TRY(remote_init(r, &registry_ops, xstrdup(reference_name(&g->repo, name)), scopes, err));
+	*ret = steal_ptr(&r);
+	return 0;
+}
