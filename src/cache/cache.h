@@ -6,10 +6,13 @@
  *	record.h   what is stored under a key
  *	remote.h   caches that machines share
  *	report.h   why steps were hits or misses, by name; parts.h what a key is made of
+ *	buildkit_* the same steps as BuildKit knows them
  */
 #ifndef CAIRN_CACHE_CACHE_H
 #define CAIRN_CACHE_CACHE_H
 
+#include "buildkit_hash.h"
+#include "buildkit_key.h"
 #include "context.h"
 #include "keys.h"
 #include "parts.h"

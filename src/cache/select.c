@@ -59,10 +59,8 @@ const struct view_file *view_find(const struct view *v, str path)
 	return i < v->n && str_eq(v->files[i].entry->path, path) ? &v->files[i] : NULL;
 }
 
-/* `path` cleaned, inside the root, without links in it (the last one followed too).
- * *ret_file is NULL for the root. False when it does not exist. */
-static bool resolve(struct arena *a, const struct view *v, str path, str *ret_path,
-                    const struct view_file **ret_file)
+bool view_resolve(struct arena *a, const struct view *v, str path, str *ret_path,
+                  const struct view_file **ret_file)
 {
 	const struct view_file *f = NULL;
 	unsigned links = 0;
@@ -142,7 +140,7 @@ static void add_wildcard(struct builder *b, str pattern)
 		const struct view_file *f = &b->v->files[i];
 		str path = f->entry->path, name = layer_path_name(path);
 
-		if (!pattern_match(pattern, path) || !resolve(b->a, b->v, path, &path, &f))
+		if (!pattern_match(pattern, path) || !view_resolve(b->a, b->v, path, &path, &f))
 			continue;
 		add_match(b, path, f, name);
 	}
@@ -178,7 +176,7 @@ static int add_source(struct builder *b, str source, struct cairn_err *err)
 	const struct view_file *f = NULL;
 	str cleaned = clean(b->a, source), path = S("");
 
-	if (resolve(b->a, b->v, cleaned, &path, &f)) {
+	if (view_resolve(b->a, b->v, cleaned, &path, &f)) {
 		add_match(b, path, f, layer_path_name(cleaned));
 		return 0;
 	}
@@ -239,7 +237,7 @@ int select_path(struct arena *a, const struct view *v, str path, struct selectio
 	const struct view_file *f = NULL;
 	str resolved = S("");
 
-	if (!resolve(a, v, path, &resolved, &f))
+	if (!view_resolve(a, v, path, &resolved, &f))
 		return cairn_fail(err, CAIRN_E_NOT_FOUND, "'%.*s' is not in %.*s", STR(path),
 		                  STR(v->what));
 	add_match(&b, resolved, f, layer_path_name(resolved));

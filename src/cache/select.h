@@ -32,6 +32,11 @@ void view_of_tree(struct arena *a, const struct tree *t, str what, struct view *
 /* The file of exactly that path (no link followed), or NULL. */
 const struct view_file *view_find(const struct view *v, str path);
 
+/* `path` cleaned, inside the root, without links in it (the last one followed too).
+ * *ret_file is NULL for the root. False when it does not exist. */
+bool view_resolve(struct arena *a, const struct view *v, str path, str *ret_path,
+                  const struct view_file **ret_file);
+
 /* One source word that matched. */
 struct select_match {
 	str name;     /* last component of the source, as matched; "" for the root */

@@ -271,6 +271,7 @@ static void release(struct lower *l)
 			continue;
 		vec_free(&s->args);
 		map_done(&s->args_over_env);
+		map_done(&s->set_at);
 	}
 	vec_free(&l->globals);
 	vec_free(&l->nodes);

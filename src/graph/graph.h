@@ -117,6 +117,8 @@ struct graph_node {
 
 	/* What the command may see; RUN only, but WORKDIR and COPY need user and cwd. */
 	struct graph_env env;       /* base image, ENV and ARG, in order; in the key */
+	struct graph_env set_env;   /* RUN: the same in the order in which they were set last, as
+	                             * BuildKit's keys have them */
 	struct graph_env proxy_env; /* HTTP_PROXY and the like: given to RUN, never in a key */
 	str user;                   /* USER in force, or "" */
 	str cwd;                    /* WORKDIR in force: absolute */

@@ -49,6 +49,8 @@ struct stage {
 	VEC(struct instr_pair) args; /* declared here or in the stages below; value NULL = unset */
 	struct map args_over_env;    /* names whose last ARG with a value is later than their ENV;
 	                              * NULL where it is not */
+	struct map set_at;           /* names of variables -> when an ENV or ARG set them last */
+	uintptr_t n_set;             /* variables set so far */
 	bool cmd_set;                /* CMD was given in this stage */
 	struct graph_node *tip;      /* the step that the next one starts from */
 	unsigned step, n_steps;      /* for "[build 3/7]" */
@@ -92,6 +94,9 @@ str lower_abs_path(struct arena *a, str dir, str p);
 
 /* The value of a predefined platform ARG for a build for `p`; false when `name` is none. */
 bool lower_platform_arg(const struct lower *l, const struct platform *p, str name, str *ret);
+
+/* An ENV, or an ARG with a value, has set a variable. */
+void lower_var_set(struct stage *s, str name);
 
 /* One instruction of each kind. */
 typedef int (*lower_fn)(struct stage *s, const struct instr *i, struct cairn_err *err);

@@ -57,6 +57,7 @@ static int lower_env(struct stage *s, const struct instr *i, struct cairn_err *e
 	for (size_t k = 0; k < i->pairs.len; k++) {
 		image_config_env_set(config(s), pairs[k].key, pairs[k].value);
 		map_put(&s->args_over_env, pairs[k].key, NULL);
+		lower_var_set(s, pairs[k].key);
 	}
 	lower_add_history(s, history_pairs(s->l->a, "ENV", pairs, i->pairs.len), NULL);
 	return 0;
@@ -106,8 +107,10 @@ static int lower_arg(struct stage *s, const struct instr *i, struct cairn_err *e
 		if (given)
 			map_put(&s->l->used_args, pairs[k].key, s->l);
 		vec_push(&s->args, pairs[k]);
-		if (pairs[k].value.ptr)
+		if (pairs[k].value.ptr) {
 			map_put(&s->args_over_env, pairs[k].key, s->l);
+			lower_var_set(s, pairs[k].key);
+		}
 	}
 	lower_add_history(s, history_pairs(s->l->a, "ARG", pairs, i->pairs.len), NULL);
 	return 0;

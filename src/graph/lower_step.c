@@ -55,6 +55,36 @@ static void run_env(struct stage *s, struct graph_env *env, struct graph_env *ar
 	map_done(&listed);
 }
 
+struct ranked {
+	str var;
+	uintptr_t at;
+};
+
+static int by_rank(const void *a, const void *b)
+{
+	uintptr_t x = ((const struct ranked *)a)->at, y = ((const struct ranked *)b)->at;
+
+	return x < y ? -1 : x > y;
+}
+
+/* The variables of a RUN in the order in which they were set last. */
+static void rank_env(struct stage *s, struct graph_node *n)
+{
+	struct ranked *r = arena_array(s->l->a, struct ranked, n->env.n);
+
+	for (size_t i = 0; i < n->env.n; i++) {
+		str name, value;
+
+		(void)str_cut(n->env.vars[i], '=', &name, &value);
+		r[i] = (struct ranked){ n->env.vars[i], (uintptr_t)map_get(&s->set_at, name) };
+	}
+	if (n->env.n)
+		qsort(r, n->env.n, sizeof(*r), by_rank);
+	n->set_env.vars = arena_array(s->l->a, str, n->env.n);
+	for (size_t i = 0; i < n->env.n; i++)
+		n->set_env.vars[n->set_env.n++] = r[i].var;
+}
+
 static void proxy_env(struct stage *s, struct graph_node *n)
 {
 	n->proxy_env.vars = arena_array(s->l->a, str, 2 * ARRAY_SIZE(proxy_names));
@@ -228,6 +258,7 @@ int lower_run(struct stage *s, const struct instr *i, struct cairn_err *err)
 		if (run.mounts[k].from.kind == GRAPH_FROM_NODE)
 			lower_add_input(s, n, run.mounts[k].from.node);
 	run_env(s, &n->env, &args);
+	rank_env(s, n);
 	proxy_env(s, n);
 	lower_add_history(s, history_run(s->l->a, run.argv, run.n_argv, &args), n);
 	return 0;

@@ -235,6 +235,12 @@ void lower_add_input(struct stage *s, struct graph_node *n, struct graph_node *i
 	n->inputs = more;
 }
 
+void lower_var_set(struct stage *s, str name)
+{
+	/* A number, not a pointer: it is only compared. */
+	map_put(&s->set_at, name, (void *)++s->n_set); /* NOLINT(performance-no-int-to-ptr) */
+}
+
 void lower_add_history(struct stage *s, str created_by, struct graph_node *node)
 {
 	vec_push(&s->history, (struct graph_history){ created_by, node });
@@ -254,6 +260,8 @@ static int start_from_stage(struct stage *s, struct raw_stage *raw, struct cairn
 		vec_push(&s->args, *arg);
 		if (map_get(&below->args_over_env, arg->key))
 			map_put(&s->args_over_env, arg->key, s->l);
+		if (arg->value.ptr)
+			lower_var_set(s, arg->key);
 	}
 	return 0;
 }
@@ -317,6 +325,12 @@ static int start_stage(struct stage *s, struct cairn_err *err)
 		image_config_env_set(s->out->config, S("PATH"), S(DEFAULT_PATH));
 	if (!s->out->config->workdir.len)
 		image_config_str_set(s->out->config, &s->out->config->workdir, S("/"));
+	for (size_t i = 0; i < s->out->config->env.len; i++) {
+		str name, value;
+
+		(void)str_cut(s->out->config->env.ptr[i], '=', &name, &value);
+		lower_var_set(s, name);
+	}
 	return 0;
 }
 
@@ -385,6 +399,7 @@ int lower_stage(struct lower *l, struct raw_stage *raw, struct stage **ret, stru
 	if (r < 0) {
 		vec_free(&s->args);
 		map_done(&s->args_over_env);
+		map_done(&s->set_at);
 		return r;
 	}
 	vec_push(&l->stages, s->out);
