@@ -3,6 +3,7 @@
  * usage: gendoc man DIR         cairn.1 and cairn-COMMAND.1
  *        gendoc completion DIR  cairn.bash, _cairn (zsh), cairn.fish
  *        gendoc markdown        docs/commands.md, to standard output
+ *        gendoc schema          docs/cairn.schema.json, to standard output
  *        gendoc names           all commands and options, to standard output
  */
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include "commands.h"
 #include "doc.h"
 #include "util/fs.h"
+#include "workspace/workspace.h"
 
 static int save(const char *dir, const char *name, const struct strbuf *text)
 {
@@ -70,8 +72,10 @@ int main(int argc, char **argv)
 		return completion(argv[2]);
 	if (argc == 2 && strcmp(argv[1], "markdown") == 0)
 		return print(doc_markdown);
+	if (argc == 2 && strcmp(argv[1], "schema") == 0)
+		return print(workspace_config_schema);
 	if (argc == 2 && strcmp(argv[1], "names") == 0)
 		return print(doc_names);
-	(void)fputs("usage: gendoc man DIR | completion DIR | markdown | names\n", stderr);
+	(void)fputs("usage: gendoc man DIR | completion DIR | markdown | schema | names\n", stderr);
 	return 2;
 }

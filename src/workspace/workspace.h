@@ -1,0 +1,17 @@
+/* workspace/workspace.h - what a repository says about its images.
+ *
+ *	config.h     cairn.yaml: where it is and what stands in it
+ *	base_scan.h  which base images the Dockerfiles of a repository name
+ *	base_lock.h  cairn.lock: the digests that base images are pinned to
+ *
+ * Everything here reads files of the user's repository: they are bounded, never believed, and
+ * every complaint says file, line and column.
+ */
+#ifndef CAIRN_WORKSPACE_WORKSPACE_H
+#define CAIRN_WORKSPACE_WORKSPACE_H
+
+#include "base_lock.h"
+#include "base_scan.h"
+#include "config.h"
+
+#endif
