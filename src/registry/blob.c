@@ -17,6 +17,7 @@ struct transfer {
 	uint64_t end;  /* in the blob */
 	uint64_t done; /* where in the blob the sink's next byte lies */
 	uint64_t pos;  /* where the next arriving byte lies; <= done */
+	bool sink_failed;
 };
 
 /* First byte's position in "bytes 100-199/200". */
@@ -64,7 +65,9 @@ static int on_bytes(void *ctx, const void *p, size_t n, struct cairn_err *err)
 		return cairn_fail(err, CAIRN_E_DIGEST, "the registry sent more than its %llu bytes",
 		                  (unsigned long long)t->blob->size);
 	sha256_add(&t->hash, bytes, n);
-	TRY(t->sink->write(t->sink->ctx, bytes, n, err));
+	t->sink_failed = t->sink->write(t->sink->ctx, bytes, n, err) < 0;
+	if (t->sink_failed)
+		return err->code;
 	t->done += n;
 	t->pos = t->done;
 	if (t->sink->progress)
@@ -134,13 +137,14 @@ static int verify(struct transfer *t, struct cairn_err *err)
 	                            digest_text(&got).s);
 }
 
-static int get(struct registry *r, const struct reference *repo, struct transfer *t,
-               struct cairn_err *err)
+/* From one place, from where the last one ended. */
+static int get_at(struct registry *r, const struct reference *at, struct transfer *t,
+                  struct cairn_err *err)
 {
 	struct digest_text name = digest_text(&t->blob->digest);
 	cleanup_free char *path = xasprintf("blobs/%s", name.s);
-	struct registry_call call = { .domain = repo->domain,
-		                      .repo = repo->path,
+	struct registry_call call = { .domain = at->domain,
+		                      .repo = at->path,
 		                      .actions = "pull",
 		                      .method = "GET",
 		                      .path = path };
@@ -148,7 +152,26 @@ static int get(struct registry *r, const struct reference *repo, struct transfer
 
 	if (rc == 0 && !t->part)
 		rc = verify(t, err);
-	return rc < 0 ? cairn_wrap(err, "blob %s of %s/%s", name.s, repo->domain, repo->path) : 0;
+	return rc < 0 ? cairn_wrap(err, "blob %s of %s/%s", name.s, at->domain, at->path) : 0;
+}
+
+static int get(struct registry *r, const struct reference *repo, struct transfer *t,
+               struct cairn_err *err)
+{
+	size_t n = 0;
+	cleanup_free struct place *places = mirrors_places(r->mirrors, repo, true, &n);
+	int rc = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		rc = get_at(r, &places[i].ref, t, err);
+		if (rc == 0)
+			return 0;
+		/* What the sink has got wrong cannot be taken back. */
+		if (t->sink_failed || t->done == t->end ||
+		    !mirrors_pass_over(r->mirrors, &places[i], err))
+			break;
+	}
+	return rc;
 }
 
 int registry_blob_get(struct registry *r, const struct reference *repo,

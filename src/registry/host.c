@@ -31,6 +31,7 @@ struct registry *registry_new(const struct registry_opts *opts)
 
 	(void)pthread_mutex_init(&r->lock, NULL);
 	r->opts = *opts;
+	r->mirrors = mirrors_new(&r->opts);
 	return r;
 }
 
@@ -47,6 +48,7 @@ void registry_free(struct registry *r)
 	vec_foreach (p, &r->pushed)
 		free(*p);
 	vec_free(&r->pushed);
+	mirrors_free(r->mirrors);
 	(void)pthread_mutex_destroy(&r->lock);
 	free(r);
 }

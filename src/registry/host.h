@@ -9,6 +9,7 @@
 #include <pthread.h>
 
 #include "login.h"
+#include "mirror.h"
 #include "registry.h"
 
 struct host;
@@ -18,6 +19,7 @@ struct registry {
 	pthread_mutex_t lock; /* of hosts and pushed */
 	struct host *hosts;   /* owned list */
 	VEC(char *) pushed;   /* "domain/repository" of registry_expect_push() */
+	struct mirrors *mirrors;
 };
 
 /* One call of a registry's API. */

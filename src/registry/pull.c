@@ -96,15 +96,37 @@ int registry_manifest_get(struct registry *r, const struct reference *ref, struc
 	return 0;
 }
 
+int registry_manifest_find(struct registry *r, const struct reference *ref, struct strbuf *out,
+                           char **ret_type, struct reference *ret_from, struct cairn_err *err)
+{
+	size_t n = 0;
+	cleanup_free struct place *places = mirrors_places(r->mirrors, ref, false, &n);
+	int rc = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		strbuf_clear(out);
+		rc = registry_manifest_get(r, &places[i].ref, out, ret_type, err);
+		if (rc == 0) {
+			mirrors_served(r->mirrors, ref, &places[i]);
+			*ret_from = places[i].ref;
+			return 0;
+		}
+		if (!mirrors_pass_over(r->mirrors, &places[i], err))
+			break;
+	}
+	return rc;
+}
+
 /* Read a manifest or index into i, replacing what was there. */
 static int read_manifest(struct registry *r, const struct reference *ref, struct registry_image *i,
                          struct cairn_err *err)
 {
 	struct strbuf bytes cleanup_strbuf;
 	cleanup_free char *type = NULL;
+	struct reference from;
 
 	strbuf_init(&bytes, MANIFEST_MAX);
-	TRY(registry_manifest_get(r, ref, &bytes, &type, err));
+	TRY(registry_manifest_find(r, ref, &bytes, &type, &from, err));
 	i->manifest_bytes = arena_str(i->arena, strbuf_view(&bytes));
 	i->manifest_digest = digest_of(bytes.ptr, bytes.len);
 	TRY(manifest_parse(i->arena, i->manifest_bytes, str_of(type), &i->manifest, err));

@@ -36,6 +36,18 @@ struct registry_host_settings {
 	const char *key_file;  /* of its key; NULL = it is in cert_file */
 };
 
+/* Where the images of a registry are to be had too. registry_resolve(), registry_manifest_find()
+ * and the reading of blobs ask the mirrors in their order and then the registry itself, unless that
+ * stands among them; everything else means the registry that it names.  A mirror that is down,
+ * denies or has not what was asked for is passed over.  Names stay those of the registry. */
+struct registry_mirror {
+	/* Whose images these are: "docker.io". NULL: copies of images of any registry, with its
+	 * domain as a part of the path; then one that is missing is nothing to tell about. */
+	const char *domain;
+	const char *location; /* "host[:port][/prefix]", before "/library/debian" or, without a
+	                         domain, before "/docker.io/library/debian" */
+};
+
 struct registry_opts {
 	struct http_client *http;  /* borrowed; outlives the registry */
 	const char *docker_config; /* directory of config.json, see credentials_dir(); NULL =
@@ -47,7 +59,16 @@ struct registry_opts {
 	/* For tokens of ECR's registries when config.json has no login there; borrowed. NULL =
 	 * never. */
 	struct aws *aws;
+	/* In the order of asking; borrowed, with what they point to. */
+	const struct registry_mirror *mirrors;
+	size_t n_mirrors;
+	void (*warn)(void *ctx, str text); /* one line for the user; any thread; NULL is fine */
+	void *warn_ctx;
 };
+
+/* What an image is called at a mirror. Fails with CAIRN_E_SYNTAX when the name gets too long. */
+int registry_mirror_name(const struct registry_mirror *m, const struct reference *ref,
+                         struct reference *ret, struct cairn_err *err);
 
 struct registry *registry_new(const struct registry_opts *opts);
 void registry_free(struct registry *r); /* no call may be running; NULL is fine */
@@ -97,6 +118,10 @@ int registry_head(struct registry *r, const struct reference *ref, struct digest
  * should be MANIFEST_MAX). ret_type: the Content-Type, owned. */
 int registry_manifest_get(struct registry *r, const struct reference *ref, struct strbuf *out,
                           char **ret_type, struct cairn_err *err);
+
+/* The same from the mirrors of the registry, then from itself. ret_from: who had it. */
+int registry_manifest_find(struct registry *r, const struct reference *ref, struct strbuf *out,
+                           char **ret_type, struct reference *ret_from, struct cairn_err *err);
 
 /* Receives a blob. Called in the thread that called registry_blob_get(). */
 struct registry_sink {
