@@ -9,9 +9,9 @@
  *	write.h     plan -> layer; index -> tar
  *	tar.h       headers of a tar
  *	scan.h      a step's changes -> plan
- *	snapshot.h  a directory as a list of files and packs of their bytes
  *	unpack.h    foreign tar -> layer
  *	compress.h  blobs
+ *	frames.h    blobs of independent frames, while they arrive
  *
  * Nothing here has global state; an object may be used by one thread at a time
  * unless its header says more.
@@ -21,10 +21,10 @@
 
 #include "compress.h"
 #include "entry.h"
+#include "frames.h"
 #include "index.h"
 #include "plan.h"
 #include "scan.h"
-#include "snapshot.h"
 #include "stream.h"
 #include "tar.h"
 #include "tree.h"
