@@ -1,12 +1,11 @@
 /* Layers of base images: downloads run ahead, unpacking follows in order. */
+#include "arrive.h"
 #include "base_priv.h"
 
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 
-#include "userns.h"
-#include "util/clock.h"
 #include "util/fs.h"
 #include "util/pool.h"
 
@@ -30,8 +29,7 @@ struct base_fetching {
 	struct pool *pool;               /* for downloads alone */
 	struct fetch_layer *layers;
 	size_t n;
-	enum layer_xattr_ns xattr_ns;
-	uint32_t max_id;
+	struct arrive_limits limits;
 	pthread_mutex_t lock; /* progress: of what follows */
 	size_t unpacking;     /* number of the layer, from 1 */
 	uint64_t total;       /* bytes to download; 0: none yet */
@@ -180,11 +178,28 @@ static bool same_blob_before(const struct base_fetching *f, size_t i)
 	return false;
 }
 
+static int get_blob(void *ctx, const struct descriptor *blob, const struct remote_sink *sink,
+                    struct cairn_err *err)
+{
+	const struct base_fetching *f = ctx;
+	struct registry_sink to = { .write = sink->write, .ctx = sink->ctx };
+
+	return registry_blob_get(bases_registry(f->b), &f->repo, blob, &to, err);
+}
+
+static int stopped(void *ctx, struct cairn_err *err)
+{
+	return bases_check_cancel(((const struct base_fetching *)ctx)->b, err);
+}
+
 static int start_downloads(struct base_fetching *f, struct cairn_err *err)
 {
+	struct download_opts opts = {
+		.get = get_blob, .stopped = stopped, .ctx = f, .keep = f->b->opts.store
+	};
 	uint64_t total = 0;
 
-	f->pool = pool_new(DOWNLOADS_MAX);
+	opts.pool = f->pool = pool_new(DOWNLOADS_MAX);
 	for (size_t i = 0; i < f->n; i++) {
 		struct fetch_layer *l = &f->layers[i];
 		struct download *d = NULL;
@@ -195,7 +210,8 @@ static int start_downloads(struct base_fetching *f, struct cairn_err *err)
 		TRY(store_blob_find(f->b->opts.store, &l->blob->digest, &here, NULL, err));
 		if (here)
 			continue;
-		TRY(download_new(f->b, &f->repo, l->blob, f->pool, &d, err));
+		opts.blob = l->blob;
+		TRY(download_new(&opts, &d, err));
 		total += l->blob->size;
 		pthread_mutex_lock(&f->lock);
 		l->download = d;
@@ -222,69 +238,9 @@ static int open_lower(void *ctx, const struct tree_node *node, int *ret_fd, stru
 	return 0;
 }
 
-/* Whose ids exist here, and which overlay marks can be read back. */
-static int set_limits(struct base_fetching *f, struct cairn_err *err)
-{
-	struct userns_map *m = xcalloc(1, sizeof(*m));
-	int r = userns_read_map(m, err);
-	uint64_t end = 0;
-	bool initial = m->n_uid == 1 && m->uid[0].inside == 0 && m->uid[0].outside == 0 &&
-	               m->uid[0].count == UINT32_MAX;
-
-	for (unsigned i = 0; r == 0 && i < m->n_uid; i++)
-		if ((uint64_t)m->uid[i].inside + m->uid[i].count > end)
-			end = (uint64_t)m->uid[i].inside + m->uid[i].count;
-	f->max_id = end > 0 && end < UINT32_MAX ? (uint32_t)(end - 1) : 0;
-	f->xattr_ns = initial ? LAYER_XATTR_TRUSTED : LAYER_XATTR_USER;
-	free(m);
-	return r;
-}
-
-/* A layer has one index: on another image it must have come to the same. */
-static int check_content(const struct base_fetching *f, size_t i, const struct store_layer *known,
-                         const struct digest *content, struct cairn_err *err)
-{
-	if (digest_eq(&known->content, content))
-		return 0;
-	return cairn_fail(err, CAIRN_E_UNSUPPORTED,
-	                  "layer %zu of '%.*s' lies on other files than in an image that is in the "
-	                  "store; remove that image and what was built from it, or use another "
-	                  "CAIRN_HOME",
-	                  i + 1, STR(f->node->base.ref));
-}
-
-static int commit(struct base_fetching *f, size_t i, struct store_layer_txn *txn,
-                  const struct layer_result *res, struct cairn_err *err)
-{
-	const struct digest *ids = f->config->diff_ids;
-	struct digest chain_key = store_layer_chain_key(ids, i + 1);
-	struct store_layer_new l = {
-		.layer = { .diff_id = ids[i],
-		           .content = layer_index_content_digest(res->index),
-		           .tar_size = res->tar_size,
-		           .n_entries = res->index->n_entries,
-		           .created = clock_now(),
-		           .foreign = true },
-		.dir_key = res->lower_dependent ? &chain_key : &ids[i],
-		.dir_bytes = res->content_size,
-	};
-	cleanup_strbuf struct strbuf index;
-	struct store_layer known;
-	bool found = false;
-
-	TRY(store_layer_find(f->b->opts.store, &ids[i], &known, &found, err));
-	if (found)
-		TRY(check_content(f, i, &known, &l.layer.content, err));
-	strbuf_init(&index, LAYER_INDEX_MAX);
-	layer_index_encode(res->index, &index);
-	TRY(strbuf_check(&index, "layer index", err));
-	l.index = strbuf_view(&index);
-	return store_layer_commit(txn, &l, &f->layers[i].dir, err);
-}
-
 /* The bytes were what the manifest says, and are the layer that the config says. */
-static int check(struct base_fetching *f, size_t i, const struct layer_result *res,
-                 enum compress_kind kind, struct cairn_err *err)
+static int check(struct base_fetching *f, size_t i, const struct arriving *a,
+                 const struct arrival *got, struct cairn_err *err)
 {
 	static const enum layer_compression compression[COMPRESS_N_] = {
 		[COMPRESS_NONE] = LAYER_COMPRESS_NONE,
@@ -296,40 +252,26 @@ static int check(struct base_fetching *f, size_t i, const struct layer_result *r
 	struct store_layer_blob blob = { l->blob->digest, l->blob->size }, canonical;
 	struct cairn_err ignored;
 
-	if (l->download)
+	if (l->download) {
 		TRY(download_wait(l->download, err));
-	if (!digest_eq(&res->diff_id, &f->config->diff_ids[i])) {
-		(void)store_blob_forget(s, &l->blob->digest, &ignored);
-		return cairn_fail(err, CAIRN_E_DIGEST,
-		                  "layer %zu of '%.*s' holds %s, but the image's config says %s",
-		                  i + 1, STR(f->node->base.ref), digest_text(&res->diff_id).s,
-		                  digest_text(&f->config->diff_ids[i]).s);
+		TRY(store_blob_source_put(s, &l->blob->digest, str_of(f->repo.domain),
+		                          str_of(f->repo.path), err));
 	}
-	return store_layer_blob_put(s, &res->diff_id,
-	                            str_of(media_type_layer(compression[kind], false)), &blob,
+	if (arrive_check(a, got, err) < 0) {
+		(void)store_blob_forget(s, &l->blob->digest, &ignored);
+		return err->code;
+	}
+	return store_layer_blob_put(s, &got->result.diff_id,
+	                            str_of(media_type_layer(compression[got->kind], false)), &blob,
 	                            &canonical, err);
 }
 
-static int unpack_from(struct base_fetching *f, size_t i, const struct tree *below,
-                       const struct layer_reader *raw, struct cairn_err *err)
+static int keep_layer(struct base_fetching *f, size_t i, const struct arriving *a,
+                      const struct layer_reader *raw, struct cairn_err *err)
 {
-	cleanup_decompressor struct decompressor *d = decompress_new(raw, LAYER_SIZE_MAX);
-	cleanup_store_layer_txn struct store_layer_txn *txn = NULL;
-	cleanup_layer_result struct layer_result res = { 0 };
-	struct layer_reader tar = decompress_reader(d);
-	struct layer_unpack_opts opts = LAYER_UNPACK_OPTS_INIT;
-	cleanup_fd int dirfd = -1;
-	int r;
+	cleanup_arrival struct arrival got = { 0 };
+	int r = arrive_unpack(a, raw, false, &got, err);
 
-	TRY(store_layer_begin(f->b->opts.store, &txn, err));
-	TRY(fs_open_dir(AT_FDCWD, store_layer_txn_fs(txn), &dirfd, err));
-	opts.out_dirfd = dirfd;
-	opts.max_id = f->max_id;
-	opts.xattr_ns = f->xattr_ns;
-	opts.pool = f->b->opts.pool;
-	opts.open_lower = open_lower;
-	opts.ctx = f;
-	r = layer_unpack(&tar, below, &opts, &res, err);
 	if (r == CAIRN_E_DIGEST && f->layers[i].download) {
 		struct cairn_err why;
 
@@ -337,12 +279,27 @@ static int unpack_from(struct base_fetching *f, size_t i, const struct tree *bel
 		if (download_wait(f->layers[i].download, &why) < 0)
 			*err = why;
 	}
-	if (r < 0)
-		return err->code == CAIRN_E_CANCELLED ? err->code
-		                                      : cairn_wrap(err, "layer %zu of '%.*s'",
-		                                                   i + 1, STR(f->node->base.ref));
-	TRY(check(f, i, &res, decompress_kind(d), err));
-	return commit(f, i, txn, &res, err);
+	TRY(r);
+	TRY(check(f, i, a, &got, err));
+	return arrive_commit(a, &got, &f->layers[i].dir, err);
+}
+
+static int unpack_from(struct base_fetching *f, size_t i, const struct tree *below,
+                       const struct layer_reader *raw, struct cairn_err *err)
+{
+	const struct arriving a = { .store = f->b->opts.store,
+		                    .pool = f->b->opts.pool,
+		                    .limits = &f->limits,
+		                    .ids = f->config->diff_ids,
+		                    .n = i + 1,
+		                    .below = below,
+		                    .foreign = true,
+		                    .open_lower = open_lower,
+		                    .ctx = f };
+
+	if (keep_layer(f, i, &a, raw, err) < 0 && err->code != CAIRN_E_CANCELLED)
+		return cairn_wrap(err, "layer %zu of '%.*s'", i + 1, STR(f->node->base.ref));
+	return 0;
 }
 
 static int unpack(struct base_fetching *f, size_t i, const struct tree *below,
@@ -431,7 +388,7 @@ static int fetch(struct base_fetching *f, struct cairn_err *err)
 	TRY(look_at_all(f, &missing, err));
 	if (!missing)
 		return 0;
-	TRY(set_limits(f, err));
+	TRY(arrive_limits(&f->limits, err));
 	TRY(find_source(f, err));
 	TRY(start_downloads(f, err));
 	return unpack_all(f, missing, err);

@@ -120,6 +120,10 @@ void engine_free(struct engine_build *b)
 		tree_unref(e->value);
 	map_done(&b->trees);
 	map_done(&b->pinned);
+	map_done(&b->ahead);
+	vec_foreach (a, &b->fetched)
+		arena_free(*a);
+	vec_free(&b->fetched);
 	sources_free(b);
 	rootfs_close(b->rootfs);
 	sandbox_host_free(b->host);

@@ -21,6 +21,8 @@
 #include "util/pool.h"
 
 struct base_progress; /* base.h */
+struct publish_step;  /* publish.h */
+struct supply;        /* supply.h */
 
 /* A local directory that files may be copied from. */
 struct engine_context {
@@ -65,6 +67,19 @@ struct engine_opts {
 	/* Let running fetches end soon: the build has failed or the user wants to stop. */
 	void (*fetch_stop)(void *ctx);
 	void *fetch_ctx; /* of all three; the other two are set when fetch_base is */
+
+	/* Caches of other machines, and layers that come as late as they can; NULL: only what is in
+	 * the store is used. Not asked with --no-cache. */
+	struct supply *supply;
+	struct pool *net; /* for tasks that wait for other machines; NULL: pool */
+	/* Outputs will read the image's files: bring them in the end, also those of hits. */
+	bool want_files;
+
+	/* A step, or a base image, has its result: it ran, or a cache had it. Also told of steps
+	 * that a hit made unnecessary, when the store has their records. Main thread, while
+	 * engine_run() works; must not block. NULL: nobody wants to know. */
+	void (*step_result)(void *ctx, const struct publish_step *step);
+	void *step_result_ctx;
 
 	/* A step that the target stands on is complete, so the image will begin with this chain,
 	 * which lives as long as the build. Called from the main thread while engine_run() works;

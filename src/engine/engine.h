@@ -23,6 +23,7 @@
 #include "probe.h"
 #include "rootfs.h"
 #include "sandbox.h"
+#include "supply.h"
 #include "unpacked.h"
 #include "userdb.h"
 #include "userns.h"

@@ -47,6 +47,7 @@ struct build_event {
 	uint64_t current;            /* PROGRESS: bytes so far */
 	uint64_t total;              /* PROGRESS: bytes in all, 0 = not known */
 	struct step_cost cost;       /* DONE, CACHED (what it cost when it ran) */
+	const char *from;            /* CACHED: name of the remote that had it; NULL: it was here */
 	const struct cairn_err *err; /* FAILED */
 	int exit_code;               /* FAILED: of the command, else -1 */
 	bool oom;                    /* FAILED: killed because memory ran out */

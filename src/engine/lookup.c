@@ -178,12 +178,30 @@ static size_t n_layers(const struct graph_node *n)
 	return count + n->base.config->n_diff_ids;
 }
 
+static const struct image_config *base_config(const struct graph_node *n)
+{
+	while (n->kind != GRAPH_BASE)
+		n = n->parent;
+	return n->base.config;
+}
+
+/* Does it begin with the layers of this base image? */
+static bool on_base(const struct chain *c, const struct image_config *base)
+{
+	if (c->n < base->n_diff_ids)
+		return false;
+	for (size_t i = 0; i < base->n_diff_ids; i++)
+		if (!digest_eq(&c->layers[i].diff_id, &base->diff_ids[i]))
+			return false;
+	return true;
+}
+
 /* Does believing this record contradict what the build is or uses already? */
 static bool contradicts(const struct step *s, const struct record *r)
 {
 	const struct engine_build *b = s->b;
 
-	if (r->chain.n != n_layers(s->node))
+	if (r->chain.n != n_layers(s->node) || !on_base(&r->chain, base_config(s->node)))
 		return true;
 	for (size_t i = 0; i < r->chain.n; i++)
 		if (pin_differs(b, PIN_LAYER, &r->chain.layers[i].step,
@@ -221,8 +239,10 @@ static void pin_result(struct step *s, const struct record *r)
 	pin(b, PIN_TREE, &s->def_key, &r->chain.tree);
 }
 
-static void believe(struct step *s, const struct record *r)
+static void believe(struct step *s, const struct record *r, const char *from)
 {
+	s->record = r;
+	s->from = from;
 	s->cost = (struct step_cost){ r->cost.wall_ns, r->cost.cpu_ns, r->cost.peak_bytes,
 		                      r->cost.written_bytes };
 	pin_result(s, r);
@@ -252,6 +272,11 @@ static int find_all(struct engine_build *b, struct cairn_err *err)
 	return 0;
 }
 
+static bool usable(const struct step *s)
+{
+	return s->found && !contradicts(s, s->found);
+}
+
 /* The target, and below it whatever no hit makes unnecessary. */
 static void need(struct step *s)
 {
@@ -260,8 +285,9 @@ static void need(struct step *s)
 	if (s->needed)
 		return;
 	s->needed = true;
-	if (s->found && !contradicts(s, s->found)) {
-		believe(s, s->found);
+	if (n->kind != GRAPH_BASE && usable(s)) {
+		s->by_definition = true;
+		believe(s, s->found, s->found_from);
 		return;
 	}
 	s->state = STEP_WAITING;
@@ -271,11 +297,106 @@ static void need(struct step *s)
 		need(build_step(s->b, n->inputs[i]));
 }
 
+/* --- what other machines have ---------------------------------------------- */
+
+/* Steps whose keys the remotes are asked for, together. */
+struct wave {
+	struct step **steps;
+	struct digest *keys;
+	size_t n;
+};
+
+static void wave_init(struct engine_build *b, struct wave *w)
+{
+	*w = (struct wave){ .steps = arena_array(b->arena, struct step *, b->n),
+		            .keys = arena_array(b->arena, struct digest, b->n) };
+}
+
+static void wave_add(struct wave *w, struct step *s)
+{
+	const struct graph_node *n = s->node;
+
+	if (s->asked || (s->forced && n->kind != GRAPH_BASE))
+		return;
+	s->asked = true;
+	w->steps[w->n] = s;
+	w->keys[w->n++] =
+		n->kind == GRAPH_BASE ? supply_base_key(&n->base.config_digest) : s->def_key;
+}
+
+static int wave_ask(struct engine_build *b, const struct wave *w, struct cairn_err *err)
+{
+	struct supply_found *found = arena_array(b->arena, struct supply_found, w->n);
+
+	TRY(supply_find(b->opts->supply, w->keys, w->n, b->arena, found, err));
+	for (size_t i = 0; i < w->n; i++)
+		if (found[i].record) {
+			w->steps[i]->found = found[i].record;
+			w->steps[i]->found_from = found[i].from;
+		}
+	return 0;
+}
+
+/* Whatever has to be known: below the target as far as there are no hits. */
+static int collect(struct step *s, struct wave *w, struct cairn_err *err)
+{
+	const struct graph_node *n = s->node;
+	const struct chain *here = NULL;
+
+	if (s->visited || (n->kind != GRAPH_BASE && usable(s)))
+		return 0;
+	s->visited = true;
+	if (n->kind == GRAPH_BASE) {
+		if (n->base.config->n_diff_ids)
+			TRY(trees_base_chain(s->b, s, &here, err));
+		if (!here && n->base.config->n_diff_ids)
+			wave_add(w, s);
+		return 0;
+	}
+	wave_add(w, s);
+	TRY(collect(build_step(s->b, n->parent), w, err));
+	for (size_t i = 0; i < n->n_inputs; i++)
+		TRY(collect(build_step(s->b, n->inputs[i]), w, err));
+	return 0;
+}
+
+/* First the target alone: an image that has not changed costs one request. Then all the rest at
+ * once. */
+static int find_remote(struct engine_build *b, struct cairn_err *err)
+{
+	struct wave w;
+
+	if (!b->opts->supply || !supply_remotes(b->opts->supply) || usable(b->target))
+		return 0;
+	wave_init(b, &w);
+	if (b->target->node->kind != GRAPH_BASE) {
+		wave_add(&w, b->target);
+		TRY(wave_ask(b, &w, err));
+		w.n = 0;
+	}
+	TRY(collect(b->target, &w, err));
+	return wave_ask(b, &w, err);
+}
+
+const struct chain *lookup_base(const struct step *s)
+{
+	const struct image_config *config = s->node->base.config;
+	const struct record *r = s->found;
+
+	if (!r || r->chain.n != config->n_diff_ids || !on_base(&r->chain, config))
+		return NULL;
+	for (size_t i = 0; i < r->chain.n; i++)
+		if (!digest_none(&r->chain.layers[i].step))
+			return NULL;
+	return &r->chain;
+}
+
 int lookup_plan(struct engine_build *b, struct cairn_err *err)
 {
 	for (size_t i = 0; i < b->n; i++)
 		TRY(plan_step(&b->steps[i], err));
 	TRY(find_all(b, err));
+	TRY(find_remote(b, err));
 	need(b->target);
 	return 0;
 }
@@ -393,7 +514,27 @@ int lookup_content(struct step *s, bool *ret_hit, struct cairn_err *err)
 	if (!r || contradicts(s, r))
 		return 0;
 	TRY(put(s, &s->def_key, STORE_RECORD_ALIAS, r, NULL, err));
-	believe(s, r);
+	believe(s, r, NULL);
+	*ret_hit = true;
+	return 0;
+}
+
+int lookup_take(struct step *s, const struct digest *key, const struct supply_found *found,
+                bool *ret_hit, struct cairn_err *err)
+{
+	const struct record *r = found->record;
+	struct record *on;
+
+	*ret_hit = false;
+	if (digest_eq(key, &s->link_key) && r->chain.n == 1) {
+		on = new_record(s, &r->chain.layers[0], r->created);
+		on->cost = r->cost;
+		r = on;
+	}
+	if (contradicts(s, r))
+		return 0;
+	TRY(put(s, &s->def_key, STORE_RECORD_ALIAS, r, NULL, err));
+	believe(s, r, found->from);
 	*ret_hit = true;
 	return 0;
 }
@@ -408,7 +549,8 @@ int lookup_again(struct step *s, bool *ret_hit, struct cairn_err *err)
 	TRY(find_one(s, &s->def_key, &r, err));
 	if (!r || contradicts(s, r))
 		return 0;
-	believe(s, r);
+	s->by_definition = true;
+	believe(s, r, NULL);
 	*ret_hit = true;
 	return 0;
 }
@@ -456,6 +598,7 @@ int lookup_publish(struct step *s, const struct chain_layer *layer, int64_t crea
 	if (s->node->kind == GRAPH_COPY && s->node->copy.link)
 		TRY(put_link(s, mine, layer, err));
 	pin_result(s, use);
+	s->record = use;
 	build_step_done(s, &use->chain, false);
 	return 0;
 }

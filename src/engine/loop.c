@@ -9,7 +9,7 @@
 #define TICK_MS 80 /* between two calls of opts->tick */
 
 enum polled_kind {
-	POLLED_POOL,
+	POLLED_POOL, /* one of the two */
 	POLLED_CANCEL,
 	POLLED_STDOUT,
 	POLLED_STDERR,
@@ -39,6 +39,8 @@ static void watch_all(struct engine_build *b, struct watch *w)
 {
 	w->n = 0;
 	add(w, pool_fd(b->opts->pool), POLLED_POOL, NULL);
+	if (b->opts->net)
+		add(w, pool_fd(b->opts->net), POLLED_POOL, NULL);
 	if (!b->cancelled)
 		add(w, b->opts->cancel_fd, POLLED_CANCEL, NULL);
 	for (size_t i = 0; i < b->n; i++) {
@@ -117,9 +119,23 @@ static void tell_progress(struct engine_build *b)
 	}
 }
 
+/* All steps are done, and what outputs will read is there. */
+static bool all_there(struct engine_build *b)
+{
+	struct cairn_err err;
+	bool there = false;
+
+	if (any_waiting(b))
+		return false;
+	if (need_image(b, &there, &err) == 0)
+		return there;
+	steps_stop(b, &err);
+	return true;
+}
+
 void loop_run(struct engine_build *b)
 {
-	size_t max = 2 + 3 * b->n;
+	size_t max = 3 + 3 * b->n;
 	struct watch w = { arena_array(b->arena, struct pollfd, max),
 		           arena_array(b->arena, struct polled, max), 0 };
 
@@ -127,7 +143,7 @@ void loop_run(struct engine_build *b)
 		int timeout;
 
 		steps_advance(b);
-		if (!b->running && (b->stopping || !any_waiting(b)))
+		if (!b->running && !b->fetching && (b->stopping || all_there(b)))
 			return;
 		timeout = b->running < b->jobs && any_waiting(b) ? STORE_LOCK_RETRY_MS : TICK_MS;
 		watch_all(b, &w);
@@ -137,7 +153,10 @@ void loop_run(struct engine_build *b)
 					handle(b, &w.who[i]);
 		if (b->running && b->opts->fetch_base)
 			tell_progress(b);
+		need_progress(b);
 		pool_collect(b->opts->pool);
+		if (b->opts->net)
+			pool_collect(b->opts->net);
 		if (b->opts->tick)
 			b->opts->tick(b->opts->tick_ctx, clock_monotonic());
 	}

@@ -146,14 +146,25 @@ static int item_expand(void *ctx, const struct select_item *item,
 
 /* --- COPY and ADD ------------------------------------------------------------ */
 
-/* Open the directories of the layers that the step's files come from. */
+/* Open the directories of the layers that the step's files come from; the others need not be
+ * here. */
 static int open_layers(struct step_work *w, const struct chain *c, int **ret, struct cairn_err *err)
 {
 	int *fds = arena_array(w->arena, int, c->n + 1);
+	bool *used = arena_array(w->arena, bool, c->n + 1);
+	const struct selection *sel = &w->step->selections[0];
 	char **dirs = NULL;
 
-	TRY(trees_dirs(w->step->b, c, w->arena, &dirs, err));
+	for (size_t i = 0; i < sel->n_items; i++) {
+		const struct view_file *f = sel->items[i].file;
+
+		used[f->layer] |= f->entry->type == LAYER_FILE || f->entry->type == LAYER_HARDLINK;
+	}
+	TRY(trees_dirs(w->step->b, c, used, w->arena, &dirs, err));
 	for (size_t i = 0; i < c->n; i++) {
+		fds[i] = -1;
+		if (!used[i])
+			continue;
 		TRY(fs_open_dir(AT_FDCWD, dirs[i], &fds[i], err));
 		work_keep_fd(w, fds[i]);
 	}

@@ -144,7 +144,7 @@ static int add_tree(struct step *s, const struct graph_mount *m, unsigned *ret,
 	char **dirs = NULL;
 	unsigned flags = s->b->machine.overlay_userxattr ? SANDBOX_USERXATTR : 0;
 
-	TRY(trees_dirs(s->b, c, s->b->arena, &dirs, err));
+	TRY(trees_dirs(s->b, c, NULL, s->b->arena, &dirs, err));
 	for (size_t i = 0; i < c->n; i++)
 		lowers[i] = dirs[c->n - 1 - i]; /* top first */
 	o.lowers = lowers;
@@ -354,7 +354,7 @@ static int prepare_root(struct step *s, struct cairn_err *err)
 	const struct tree *below = NULL;
 	char **dirs = NULL;
 
-	TRY(trees_dirs(s->b, c, a, &dirs, err));
+	TRY(trees_dirs(s->b, c, NULL, a, &dirs, err));
 	for (size_t i = 0; i < c->n; i++)
 		lowers[i] = dirs[i];
 	TRY(store_layer_begin(s->b->opts->store, &s->run->txn, err));

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "publish.h"
 #include "util/clock.h"
 
 #define OUTPUT_READ 65536
@@ -18,6 +19,45 @@ static bool below_target(const struct step *s)
 	return n != NULL;
 }
 
+/* A base image has no record of its own: its layers are what there is to know. */
+static struct record *base_record(struct step *s)
+{
+	struct record *r = arena_new_of(s->b->arena, struct record);
+
+	r->created = s->node->base.config->created.ns;
+	r->text = s->node->text;
+	r->chain = *s->chain;
+	return r;
+}
+
+/* Those who publish results hear of it. */
+static void tell_result(struct step *s)
+{
+	const struct engine_build *b = s->b;
+	const struct digest also[] = { s->content_key, s->link_key };
+	struct publish_step p = { .key = s->def_key,
+		                  .also = also,
+		                  .record = s->record ? s->record : s->found,
+		                  .on_target_chain = below_target(s),
+		                  .ran = s->record && !s->hit,
+		                  .forced = s->forced,
+		                  .from = s->record ? s->from : s->found_from };
+
+	if (s->node->kind == GRAPH_BASE) {
+		if (!s->chain || !s->chain->n)
+			return;
+		p.key = supply_base_key(&s->node->base.config_digest);
+		p.record = base_record(s);
+		p.from = s->from;
+		p.forced = false;
+	}
+	if (!p.record)
+		return;
+	if (!digest_none(&also[0])) /* the other one is only known with it */
+		p.n_also = digest_none(&also[1]) ? 1 : 2;
+	b->opts->step_result(b->opts->step_result_ctx, &p);
+}
+
 void step_emit(struct step *s, enum event_kind kind)
 {
 	const struct graph_node *n = s->node;
@@ -29,7 +69,10 @@ void step_emit(struct step *s, enum event_kind kind)
 	                                        .line = n->line,
 	                                        .end_line = n->end_line,
 	                                        .cost = s->cost,
+	                                        .from = s->from,
 	                                        .exit_code = -1 });
+	if ((kind == EVENT_DONE || kind == EVENT_CACHED) && s->b->opts->step_result)
+		tell_result(s);
 	if ((kind == EVENT_DONE || kind == EVENT_CACHED) && s->chain && s->b->opts->chain_done &&
 	    below_target(s))
 		s->b->opts->chain_done(s->b->opts->chain_ctx, s->chain);
@@ -46,6 +89,8 @@ void steps_stop(struct engine_build *b, const struct cairn_err *err)
 	b->err = *err;
 	if (b->opts->fetch_base)
 		b->opts->fetch_stop(b->opts->fetch_ctx);
+	if (b->opts->supply)
+		supply_stop(b->opts->supply);
 	for (size_t i = 0; i < b->n; i++)
 		if (b->steps[i].run && b->steps[i].run->proc)
 			sandbox_kill(b->steps[i].run->proc);
@@ -80,7 +125,8 @@ static void fail_step(struct step *s, int exit_code, bool oom, const struct cair
 		(void)snprintf(err.path, sizeof(err.path), "%.*s", STR(s->b->opts->graph->path));
 		err.line = s->node->line;
 	}
-	s->cost.wall_ns = (uint64_t)(clock_monotonic() - s->started);
+	if (s->started)
+		s->cost.wall_ns = (uint64_t)(clock_monotonic() - s->started);
 	build_emit(s->b, &(struct build_event){ .kind = first && !s->b->demoted ? EVENT_FAILED
 	                                                                        : EVENT_CANCELED,
 	                                        .step = s->number,
@@ -95,6 +141,11 @@ static void fail_step(struct step *s, int exit_code, bool oom, const struct cair
 	steps_stop(s->b, &err);
 	end_running(s);
 	s->state = STEP_FAILED;
+}
+
+void step_fail(struct step *s, const struct cairn_err *cause)
+{
+	fail_step(s, -1, false, cause);
 }
 
 /* --- steps in the pool --------------------------------------------------- */
@@ -201,7 +252,7 @@ static void command_ended(struct step *s)
 		fail_step(s, result.exit_code ? result.exit_code : -1, result.oom, &err);
 		return;
 	}
-	pool_add(s->b->opts->pool, (struct pool_task){ run_work, work_done, s });
+	pool_add(s->b->opts->pool, (struct pool_task){ run_work, work_done, s, NULL });
 }
 
 /* Pass on some of what the command wrote; false when nothing more is there now. */
@@ -305,8 +356,15 @@ static int start_op(struct step *s, struct cairn_err *err)
 	case GRAPH_N_:
 		CAIRN_BUG("step of this kind is not started here");
 	}
-	pool_add(s->b->opts->pool, (struct pool_task){ run_work, work_done, s });
+	pool_add(s->b->opts->pool, (struct pool_task){ run_work, work_done, s, NULL });
 	return 0;
+}
+
+void step_show(struct step *s)
+{
+	if (!s->shown)
+		step_emit(s, EVENT_START);
+	s->shown = true;
 }
 
 static void mark_started(struct step *s)
@@ -314,14 +372,19 @@ static void mark_started(struct step *s)
 	s->started = clock_monotonic();
 	s->state = STEP_RUNNING;
 	s->b->running++;
-	step_emit(s, EVENT_START);
+	step_show(s);
 }
 
 static int start_base(struct step *s, struct cairn_err *err)
 {
 	const struct chain *c = NULL;
 
+	s->by_definition = true;
 	TRY(trees_base_chain(s->b, s, &c, err));
+	if (!c) { /* no layer has to be here for what is known about them */
+		c = lookup_base(s);
+		s->from = c ? s->found_from : NULL;
+	}
 	if (c) {
 		build_step_done(s, c, true);
 		step_emit(s, EVENT_CACHED);
@@ -332,7 +395,7 @@ static int start_base(struct step *s, struct cairn_err *err)
 		                  "the layers of '%.*s' are not in the store",
 		                  STR(s->node->base.ref));
 	mark_started(s);
-	pool_add(s->b->opts->pool, (struct pool_task){ run_fetch, work_done, s });
+	pool_add(need_pool(s->b), (struct pool_task){ run_fetch, work_done, s, NULL });
 	return 0;
 }
 
@@ -342,17 +405,25 @@ static int advance(struct step *s, struct cairn_err *err)
 {
 	bool ok = false;
 
-	if (!inputs_complete(s))
+	if (s->fetch || !inputs_complete(s))
 		return 0;
 	if (s->node->kind == GRAPH_BASE)
 		return start_base(s, err);
 	if (digest_none(&s->content_key)) {
+		TRY(need_operands(s, &ok, err));
+		if (!ok)
+			return 0;
 		TRY(lookup_content(s, &ok, err));
 		if (ok) {
 			step_emit(s, EVENT_CACHED);
 			return 0;
 		}
 	}
+	need_content(s, &ok);
+	if (ok)
+		TRY(need_inputs(s, &ok, err));
+	if (!ok)
+		return 0;
 	if (s->b->running >= s->b->jobs)
 		return 0;
 	TRY(lock_mounts(s, &ok, err));
@@ -391,4 +462,6 @@ void steps_advance(struct engine_build *b)
 			changed |= s->state == STEP_DONE;
 		}
 	}
+	if (!b->stopping)
+		need_ahead(b);
 }

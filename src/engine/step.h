@@ -17,6 +17,7 @@
 #include "layer/layer.h"
 #include "probe.h"
 #include "sandbox.h"
+#include "supply.h"
 #include "userdb.h"
 
 enum step_state {
@@ -80,7 +81,15 @@ struct step {
 	struct view *views;  /* where each was selected from */
 	size_t n_operands;
 	const struct record *found; /* under def_key, not yet believed */
-	const struct chain *chain;  /* what it ends with, once DONE */
+	const char *found_from;     /* name of the remote that had it; NULL: the store */
+	bool asked, visited; /* while planning: a remote was asked for it; it was looked at */
+	const struct record *record; /* that gave the chain, once DONE; NULL: a base image */
+	const char *from;            /* name of the remote that had it; NULL: it was here */
+	const struct chain *chain;   /* what it ends with, once DONE */
+	bool by_definition;       /* its definition key, or a base image's config, gave the chain */
+	bool shown;               /* EVENT_START was told */
+	struct step_fetch *fetch; /* what is being fetched for it now */
+	unsigned supplied;        /* enum need: what it was given already */
 	struct store_lock *lock;
 	struct store_mount **mounts; /* cache mounts held, by index in node->run.mounts */
 	int64_t started;             /* clock_monotonic() */
@@ -104,8 +113,13 @@ struct engine_build {
 	bool machine_known;
 	struct rootfs *rootfs; /* opened with the first RUN */
 	struct sandbox_host *host;
-	char *trees_dir;  /* for the plain driver */
-	unsigned running; /* steps that occupy a job slot */
+	char *trees_dir;   /* for the plain driver */
+	unsigned running;  /* steps that occupy a job slot */
+	unsigned fetching; /* tasks that bring layers */
+	struct map
+		ahead; /* chains (by address) that were asked for before their step could start */
+	VEC(struct arena *) fetched; /* of tasks that brought something; records live in them */
+	uint64_t told;               /* bytes that the progress of fetches has told of */
 	unsigned jobs;
 	bool stopping; /* something failed: start nothing more */
 	bool cancelled;
@@ -130,9 +144,10 @@ void sources_free(struct engine_build *b);
 int trees_get(struct engine_build *b, const struct chain *c, const struct tree **ret,
               struct cairn_err *err);
 /* Absolute directories of a chain's layers, lowest first; in `a`. A layer without one is
- * CAIRN_E_NOT_FOUND: the hit that named it was empty. */
-int trees_dirs(struct engine_build *b, const struct chain *c, struct arena *a, char ***ret,
-               struct cairn_err *err);
+ * CAIRN_E_NOT_FOUND: the hit that named it was empty.
+ * used: only layers i with used[i] need one, NULL = all. */
+int trees_dirs(struct engine_build *b, const struct chain *c, const bool *used, struct arena *a,
+               char ***ret, struct cairn_err *err);
 /* Users and groups of a tree; texts are borrowed from it or live in `a`. */
 int trees_userdb(struct engine_build *b, const struct chain *c, struct arena *a, struct userdb *ret,
                  struct cairn_err *err);
@@ -142,8 +157,14 @@ int trees_base_chain(struct engine_build *b, const struct step *s, const struct 
 /* --- lookup.c: keys and records --- */
 
 int lookup_plan(struct engine_build *b, struct cairn_err *err);
+/* The layers of a base image as a remote described them, when they are the ones that its config
+ * names; else NULL. */
+const struct chain *lookup_base(const struct step *s);
 /* With complete inputs: compute the content key, and see whether it answers. */
 int lookup_content(struct step *s, bool *ret_hit, struct cairn_err *err);
+/* The same with what a remote had under that key: the content key, or the --link layer's. */
+int lookup_take(struct step *s, const struct digest *key, const struct supply_found *found,
+                bool *ret_hit, struct cairn_err *err);
 /* Look the definition key up again, after waiting for another process. */
 int lookup_again(struct step *s, bool *ret_hit, struct cairn_err *err);
 /* A step ran and made `layer` on its parent's chain: keep records, decide the chain. */
@@ -192,8 +213,28 @@ int copy_plan(struct layer_plan *plan, const struct copy_target *t, const struct
 /* --- result.c --- */
 int result_image(struct engine_build *b, struct engine_image *ret, struct cairn_err *err);
 
+/* --- need.c: what a step needs from elsewhere --- */
+
+/* Is everything there for the step's content key to be computed, or for the step to run? Starts
+ * what is missing: then *ret_there is false, and the loop comes back. */
+int need_operands(struct step *s, bool *ret_there, struct cairn_err *err);
+int need_inputs(struct step *s, bool *ret_there, struct cairn_err *err);
+/* Ask the remotes for the step's content key, when that may help. A hit completes the step. */
+void need_content(struct step *s, bool *ret_there);
+/* Begin to bring the files that commands will stand on, before their steps can start. */
+void need_ahead(struct engine_build *b);
+/* The files of the image, when outputs want them. */
+int need_image(struct engine_build *b, bool *ret_there, struct cairn_err *err);
+/* Tell how far all that is. */
+void need_progress(struct engine_build *b);
+struct pool *need_pool(const struct engine_build *b); /* for tasks that wait for other machines */
+
 /* --- step.c --- */
 void step_emit(struct step *s, enum event_kind kind);
+/* EVENT_START, once. */
+void step_show(struct step *s);
+/* It cannot be made. */
+void step_fail(struct step *s, const struct cairn_err *cause);
 /* Nothing more is started, what runs is killed; the first failure is the build's. */
 void steps_stop(struct engine_build *b, const struct cairn_err *err);
 /* Start what can be started now. */

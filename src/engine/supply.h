@@ -23,13 +23,22 @@
 
 struct pool;
 
+/* Layers that were promised and proved to be gone or damaged: nothing that names one is believed
+ * any more.  Outlives a supply, so that a second attempt of a build does not fall for the
+ * same entries (DECISIONS.md 5).  Any thread. */
+struct supply_doubts;
+struct supply_doubts *supply_doubts_new(void);
+void supply_doubts_free(struct supply_doubts *d); /* NULL is fine */
+
 struct supply_opts {
 	struct store *store; /* never NULL */
 	struct pool *pool;   /* for what costs processor time; never NULL */
 	struct remote *const
 		*remotes; /* asked together, the first one that answers wins; borrowed */
-	size_t n;
-	/* Registry client for layers that an entry says lie elsewhere; made when first needed. */
+	size_t n;         /* 0: what is in the store is fetched again from where it came from */
+	struct supply_doubts *doubts; /* NULL: of this supply alone; borrowed */
+	/* Registry client for layers that an entry says lie elsewhere; made when first needed. Any
+	 * thread. NULL: they cannot be had. */
 	struct registry *(*registry)(void *ctx);
 	void *registry_ctx;
 	int cancel_fd; /* readable when the user wants to stop; -1 = never */
@@ -50,8 +59,9 @@ struct supply_found {
 	const char *from;            /* remote_name(); lives as long as the remote */
 };
 
-/* Ask all remotes for n keys, in parallel. Main thread; ends early when the user wants to stop.
- * A failing remote is a miss. Remembers where the layers of what it found are. */
+/* Ask all remotes for n keys, in parallel. Blocks; any thread. A failing remote is a miss.
+ * Remembers where the layers of what it found are. Fails with CAIRN_E_CANCELLED alone: the user
+ * wants to stop, or supply_stop(). */
 int supply_find(struct supply *s, const struct digest *keys, size_t n, struct arena *a,
                 struct supply_found *ret, struct cairn_err *err);
 
@@ -63,9 +73,10 @@ enum supply_level {
 	SUPPLY_FILES, /* their directories */
 };
 
-/* Is the whole chain in the store to that level? Quick; any thread. */
-int supply_ready(struct supply *s, const struct chain *c, enum supply_level level, bool *ret,
-                 struct cairn_err *err);
+/* Is the whole chain in the store to that level? Quick; any thread.
+ * files: with SUPPLY_INDEX, also the directories of the layers i with files[i]; may be NULL. */
+int supply_ready(struct supply *s, const struct chain *c, enum supply_level level,
+                 const bool *files, bool *ret, struct cairn_err *err);
 
 /* Bring what is missing. Blocks for as long as it takes; a task of the network pool. Several at
  * once are fine: of those that want the same layer one works, also between processes.
@@ -73,16 +84,32 @@ int supply_ready(struct supply *s, const struct chain *c, enum supply_level leve
  * Fails with CAIRN_E_NOT_FOUND when no source has a layer: the hit that named it was empty
  * (DECISIONS.md 5); CAIRN_E_DIGEST when what came was not what was promised; CAIRN_E_CANCELLED. */
 int supply_fetch(struct supply *s, const struct chain *c, enum supply_level level,
-                 struct cairn_err *err);
+                 const bool *files, struct cairn_err *err);
 
-/* Bytes that a running fetch has received and will receive, over all. */
-void supply_progress(struct supply *s, uint64_t *ret_done, uint64_t *ret_total);
+/* How far the fetches that run are, all together. */
+struct supply_progress {
+	unsigned layers;      /* that are on their way */
+	uint64_t done, total; /* bytes of them */
+};
+void supply_progress(struct supply *s, struct supply_progress *ret);
 
-/* Where a layer's compressed bytes are known to be; false: nowhere. Any thread. */
+/* Nothing that names this layer is believed any more; see struct supply_doubts. An index of it that
+ * is in the store without files is forgotten. Any thread. */
+void supply_doubt(struct supply *s, const struct digest *diff_id);
+
+/* They can be had after all. Was one of them doubted? */
+bool supply_trust(struct supply *s, const struct digest *diff_ids, size_t n);
+
+/* Number of remotes that it can ask. */
+size_t supply_remotes(const struct supply *s);
+
+/* Where a layer's compressed bytes are known to be, by an entry or by what the store remembers;
+ * false: nowhere. Any thread. */
 struct supply_layer {
 	struct descriptor blob;  /* lives as long as the supply */
 	struct descriptor index; /* digest none: not known */
-	struct remote *remote;   /* the remote that told; it has the blob when from is empty */
+	struct remote *remote;   /* the remote that told; it has the index, and the blob when
+	                            from is empty. NULL: the store told */
 	str from;                /* "registry/repository", or empty */
 };
 bool supply_where(struct supply *s, const struct digest *diff_id, struct supply_layer *ret);

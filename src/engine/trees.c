@@ -48,16 +48,16 @@ int trees_get(struct engine_build *b, const struct chain *c, const struct tree *
 	return 0;
 }
 
-int trees_dirs(struct engine_build *b, const struct chain *c, struct arena *a, char ***ret,
-               struct cairn_err *err)
+int trees_dirs(struct engine_build *b, const struct chain *c, const bool *used, struct arena *a,
+               char ***ret, struct cairn_err *err)
 {
 	struct digest *ids = arena_array(a, struct digest, c->n + 1);
 
 	for (size_t i = 0; i < c->n; i++)
 		ids[i] = c->layers[i].diff_id;
-	return promise(b,
-	               unpacked_dirs(&(struct unpacked){ b->opts->store, b->opts->pool, ids, c->n },
-	                             a, ret, err));
+	return promise(
+		b, unpacked_dirs_of(&(struct unpacked){ b->opts->store, b->opts->pool, ids, c->n },
+	                            used, a, ret, err));
 }
 
 /* A file that is too large to travel in the index, or a link: read it from its layer. */
@@ -75,7 +75,7 @@ static int read_from_layer(struct engine_build *b, const struct chain *c, const 
 	*ret = S("");
 	if (!node || (node->entry->type != LAYER_FILE && node->entry->type != LAYER_HARDLINK))
 		return 0;
-	TRY(trees_dirs(b, c, a, &dirs, err));
+	TRY(trees_dirs(b, c, NULL, a, &dirs, err));
 	TRY(fs_read_file(AT_FDCWD,
 	                 arena_printf(a, "%s/%.*s", dirs[node->layer], STR(node->entry->path)),
 	                 &text, err));

@@ -189,12 +189,20 @@ static int gone(const struct unpacked *u, size_t i, struct cairn_err *err)
 
 int unpacked_dirs(const struct unpacked *u, struct arena *a, char ***ret, struct cairn_err *err)
 {
+	return unpacked_dirs_of(u, NULL, a, ret, err);
+}
+
+int unpacked_dirs_of(const struct unpacked *u, const bool *used, struct arena *a, char ***ret,
+                     struct cairn_err *err)
+{
 	char **dirs = arena_array(a, char *, u->n + 1);
 
 	TRY(find_dirs(u, a, dirs, err));
 	for (size_t i = 0; i < u->n; i++) {
 		const struct unpacked upto = { u->store, u->pool, u->diff_ids, i + 1 };
 
+		if (used && !used[i])
+			continue;
 		if (!dirs[i])
 			TRY(make_dir(&upto, a, &dirs[i], err));
 		if (!dirs[i])

@@ -33,6 +33,10 @@ int unpacked_tree(const struct unpacked *u, struct tree **ret, struct cairn_err 
  * forgotten then: what was thought to be a hit becomes a miss. */
 int unpacked_dirs(const struct unpacked *u, struct arena *a, char ***ret, struct cairn_err *err);
 
+/* The same where only the layers i with used[i] need a directory; others may be NULL. */
+int unpacked_dirs_of(const struct unpacked *u, const bool *used, struct arena *a, char ***ret,
+                     struct cairn_err *err);
+
 /* The directory of the topmost layer alone, if there is one: NULL or in a. */
 int unpacked_dir_find(const struct unpacked *u, struct arena *a, char **ret, struct cairn_err *err);
 

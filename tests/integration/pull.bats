@@ -249,7 +249,7 @@ mark() { # OPTION...: the base's mark as a step sees it
 	build_fails <<-END
 	FROM $REG/app:1
 	END
-	[[ $output == *"layer 3 of '$REG/app:1' holds sha256:"*"config says"* ]]
+	[[ $output == *"layer 3 of '$REG/app:1': it holds sha256:"* ]]
 	[ "$(unpacked)" = 2 ]
 }
 

@@ -1,0 +1,587 @@
+/* What other machines have: look-up, where layers are, doubts. supply_fetch.c brings them. */
+#include "supply_priv.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#include "util/fs.h"
+#include "util/pool.h"
+
+#define NET_THREADS  8
+#define WORK_MIN     2
+#define WORK_MAX     6
+#define PLACES_MAX   16 /* of one layer that are remembered */
+#define POLL_STOP_MS 50 /* between two looks at whether everything shall end */
+
+/* --- doubts ---------------------------------------------------------------------- */
+
+struct supply_doubts {
+	pthread_mutex_t lock;
+	struct map layers; /* diff ID -> anything */
+};
+
+struct supply_doubts *supply_doubts_new(void)
+{
+	struct supply_doubts *d = xcalloc(1, sizeof(*d));
+
+	if (pthread_mutex_init(&d->lock, NULL))
+		CAIRN_BUG("cannot create a lock");
+	return d;
+}
+
+void supply_doubts_free(struct supply_doubts *d)
+{
+	if (!d)
+		return;
+	pthread_mutex_destroy(&d->lock);
+	map_done(&d->layers);
+	free(d);
+}
+
+static str id_key(const struct digest *d)
+{
+	return str_n((const char *)d->b, DIGEST_LEN);
+}
+
+bool supply_doubted(struct supply *s, const struct digest *diff_id)
+{
+	bool r;
+
+	pthread_mutex_lock(&s->doubts->lock);
+	r = map_get(&s->doubts->layers, id_key(diff_id)) != NULL;
+	pthread_mutex_unlock(&s->doubts->lock);
+	return r;
+}
+
+/* Without its files a layer in the store keeps records alive that cannot be used. */
+static void forget_index(struct supply *s, const struct digest *diff_id)
+{
+	struct store *st = s->opts.store;
+	struct cairn_err ignored;
+	char *path = NULL;
+
+	/* One under a chain's key is not seen here: then the layer is only made again. */
+	if (store_read_only(st) || store_layer_dirs_find(st, diff_id, 1, &path, &ignored) < 0)
+		return;
+	if (!path)
+		(void)store_layer_forget(st, diff_id, &ignored);
+	free(path);
+}
+
+void supply_doubt(struct supply *s, const struct digest *diff_id)
+{
+	pthread_mutex_lock(&s->doubts->lock);
+	(void)map_put(&s->doubts->layers, id_key(diff_id), s);
+	pthread_mutex_unlock(&s->doubts->lock);
+	forget_index(s, diff_id);
+}
+
+bool supply_trust(struct supply *s, const struct digest *diff_ids, size_t n)
+{
+	bool any = false;
+
+	pthread_mutex_lock(&s->doubts->lock);
+	for (size_t i = 0; i < n; i++)
+		if (map_has(&s->doubts->layers, id_key(&diff_ids[i])))
+			any |= map_put(&s->doubts->layers, id_key(&diff_ids[i]), NULL) != NULL;
+	pthread_mutex_unlock(&s->doubts->lock);
+	return any;
+}
+
+size_t supply_remotes(const struct supply *s)
+{
+	return s->opts.n;
+}
+
+/* --- life ------------------------------------------------------------------------ */
+
+struct supply *supply_new(const struct supply_opts *opts)
+{
+	struct supply *s = xcalloc(1, sizeof(*s));
+	unsigned cpus = (unsigned)get_nprocs();
+	unsigned work = cpus + 1;
+
+	s->opts = *opts;
+	s->own_doubts = !opts->doubts;
+	s->doubts = opts->doubts ? opts->doubts : supply_doubts_new();
+	s->remotes = xcalloc(opts->n, sizeof(*s->remotes));
+	for (size_t i = 0; i < opts->n; i++)
+		s->remotes[i].r = opts->remotes[i];
+	work = work < WORK_MIN ? WORK_MIN : work > WORK_MAX ? WORK_MAX : work;
+	s->net = pool_new(NET_THREADS);
+	s->work = pool_new(work);
+	s->cpu = pool_new(cpus + 1); /* one may wait for the network */
+	if (pthread_mutex_init(&s->lock, NULL))
+		CAIRN_BUG("cannot create a lock");
+	s->arena = arena_new();
+	return s;
+}
+
+void supply_free(struct supply *s)
+{
+	if (!s)
+		return;
+	supply_stop(s);
+	pool_free(s->work);
+	pool_free(s->net);
+	pool_free(s->cpu);
+	map_foreach (e, &s->known) {
+		struct supply_known *k = e->value;
+
+		vec_free(&k->places);
+		free(k);
+	}
+	map_done(&s->known);
+	arena_free(s->arena);
+	pthread_mutex_destroy(&s->lock);
+	if (s->own_doubts)
+		supply_doubts_free(s->doubts);
+	free(s->remotes);
+	free(s);
+}
+
+void supply_stop(struct supply *s)
+{
+	atomic_store(&s->stop, true);
+}
+
+int supply_check_stop(struct supply *s, struct cairn_err *err)
+{
+	return atomic_load(&s->stop)
+	               ? cairn_fail(err, CAIRN_E_CANCELLED, "stopped; finished steps are kept")
+	               : 0;
+}
+
+void supply_progress(struct supply *s, struct supply_progress *ret)
+{
+	*ret = (struct supply_progress){ .layers = atomic_load(&s->layers),
+		                         .done = atomic_load(&s->done),
+		                         .total = atomic_load(&s->total) };
+}
+
+void supply_remote_failed(struct supply *s, struct supply_remote *r, const struct cairn_err *err)
+{
+	cleanup_free char *text = NULL;
+
+	if (err->code == CAIRN_E_CANCELLED || atomic_exchange(&r->off, true) || !s->opts.warn)
+		return;
+	text = xasprintf("the cache %s is not used: %s", remote_name(r->r), err->msg);
+	s->opts.warn(s->opts.warn_ctx, str_of(text));
+}
+
+/* --- places ------------------------------------------------------------------------ */
+
+static struct descriptor copy_descriptor(struct arena *a, const struct descriptor *d)
+{
+	return (struct descriptor){ .media_type = arena_str(a, d->media_type),
+		                    .digest = d->digest,
+		                    .size = d->size };
+}
+
+/* Lock held. */
+static struct supply_known *known_get(struct supply *s, const struct digest *diff_id)
+{
+	struct supply_known *k = map_get(&s->known, id_key(diff_id));
+
+	if (!k) {
+		k = xcalloc(1, sizeof(*k));
+		(void)map_put(&s->known, id_key(diff_id), k);
+	}
+	return k;
+}
+
+static bool same_place(const struct supply_layer *a, const struct supply_layer *b)
+{
+	return a->remote == b->remote && str_eq(a->from, b->from) &&
+	       digest_eq(&a->blob.digest, &b->blob.digest) &&
+	       digest_eq(&a->index.digest, &b->index.digest);
+}
+
+/* Lock held. Strings are copied. */
+static void known_add(struct supply *s, struct supply_known *k, const struct supply_layer *place)
+{
+	if (k->places.len == PLACES_MAX)
+		return;
+	vec_foreach (p, &k->places)
+		if (same_place(p, place))
+			return;
+	vec_push(&k->places,
+	         (struct supply_layer){ .blob = copy_descriptor(s->arena, &place->blob),
+	                                .index = copy_descriptor(s->arena, &place->index),
+	                                .remote = place->remote,
+	                                .from = arena_str(s->arena, place->from) });
+}
+
+static void remember(struct supply *s, struct remote *r, const struct remote_entry *e)
+{
+	pthread_mutex_lock(&s->lock);
+	for (size_t i = 0; i < e->n_layers; i++) {
+		const struct remote_layer *l = &e->layers[i];
+
+		known_add(s, known_get(s, &l->diff_id),
+		          &(struct supply_layer){ l->blob, l->index, r, l->from });
+	}
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* Registries that the store remembers for a layer. */
+static void add_stored(struct supply *s, const struct digest *diff_id, struct supply_known *k)
+{
+	struct store *st = s->opts.store;
+	struct store_layer_blob blob = { 0 };
+	struct store_sources sources = { 0 };
+	cleanup_free char *variant = NULL;
+	struct cairn_err ignored;
+	str type, rest;
+	bool here = false;
+
+	if (store_layer_blob_any(st, diff_id, &blob, &variant, &ignored) < 0 || !variant)
+		return;
+	(void)str_cut(str_of(variant), ';', &type, &rest);
+	if (store_blob_find(st, &blob.digest, &here, NULL, &ignored) == 0 && here)
+		known_add(s, k,
+		          &(struct supply_layer){ .blob = { .media_type = type,
+		                                            .digest = blob.digest,
+		                                            .size = blob.size } });
+	if (store_blob_sources(st, &blob.digest, &sources, &ignored) < 0)
+		return;
+	for (size_t i = 0; i < sources.len; i++) {
+		cleanup_free char *from =
+			xasprintf("%s/%s", sources.ptr[i].registry, sources.ptr[i].repository);
+
+		known_add(s, k,
+		          &(struct supply_layer){ .blob = { .media_type = type,
+		                                            .digest = blob.digest,
+		                                            .size = blob.size },
+		                                  .from = str_of(from) });
+	}
+	store_sources_done(&sources);
+}
+
+size_t supply_places(struct supply *s, const struct digest *diff_id, struct arena *a,
+                     struct supply_layer **ret)
+{
+	struct supply_known *k;
+	size_t n;
+
+	pthread_mutex_lock(&s->lock);
+	k = known_get(s, diff_id);
+	if (!k->asked_store)
+		add_stored(s, diff_id, k);
+	k->asked_store = true;
+	n = k->places.len;
+	*ret = arena_array(a, struct supply_layer, n + 1);
+	for (size_t i = 0; i < n; i++)
+		(*ret)[i] = k->places.ptr[i];
+	pthread_mutex_unlock(&s->lock);
+	return n;
+}
+
+bool supply_where(struct supply *s, const struct digest *diff_id, struct supply_layer *ret)
+{
+	cleanup_arena struct arena *a = arena_new();
+	struct supply_layer *places = NULL;
+	size_t n = supply_places(s, diff_id, a, &places);
+
+	for (size_t i = 0; i < n; i++)
+		if (!digest_none(&places[i].blob.digest)) {
+			*ret = places[i];
+			return true;
+		}
+	return false;
+}
+
+#define COPY_BYTES (256u << 10)
+
+/* A blob of the store, verified. */
+static int get_stored(struct supply *s, const struct digest *digest, const struct remote_sink *sink,
+                      struct cairn_err *err)
+{
+	cleanup_free char *buf = xmalloc(COPY_BYTES);
+	cleanup_fd int fd = -1;
+	struct cairn_err ignored;
+	struct sha256 h;
+	struct digest got;
+	uint64_t size = 0;
+	size_t n = 0;
+
+	TRY(store_blob_open(s->opts.store, digest, &fd, &size, err));
+	sha256_init(&h);
+	do {
+		TRY(fs_read_full(fd, buf, COPY_BYTES, &n, "a blob of the store", err));
+		sha256_add(&h, buf, n);
+		TRY(sink->write(sink->ctx, buf, n, err));
+	} while (n == COPY_BYTES);
+	got = sha256_end(&h);
+	if (digest_eq(&got, digest))
+		return 0;
+	(void)store_blob_forget(s->opts.store, digest, &ignored);
+	return cairn_fail(err, CAIRN_E_DIGEST, "blob %s of the store was damaged",
+	                  digest_text(digest).s);
+}
+
+int supply_blob_get(struct supply *s, const struct supply_layer *l, const struct remote_sink *sink,
+                    struct cairn_err *err)
+{
+	struct registry_sink to = { .write = sink->write, .ctx = sink->ctx };
+	struct registry *r;
+	struct reference repo;
+
+	TRY(supply_check_stop(s, err));
+	if (!l->from.len)
+		return l->remote ? remote_blob_get(l->remote, &l->blob, sink, err)
+		                 : get_stored(s, &l->blob.digest, sink, err);
+	r = s->opts.registry ? s->opts.registry(s->opts.registry_ctx) : NULL;
+	if (!r)
+		return cairn_fail(err, CAIRN_E_NOT_FOUND, "blob %s lies in %.*s, which is not used",
+		                  digest_text(&l->blob.digest).s, STR(l->from));
+	TRY(reference_parse(l->from, &repo, err));
+	return registry_blob_get(r, &repo, &l->blob, &to, err);
+}
+
+/* --- look-up ------------------------------------------------------------------------ */
+
+/* One key at one remote. */
+struct ask {
+	struct wave *wave;
+	size_t key, remote;
+	struct strbuf text;
+	bool answered, found;
+};
+
+/* All keys at all remotes. Who asked may be gone before the last answer comes. */
+struct wave {
+	struct supply *s;
+	unsigned refs; /* supply's lock */
+	int fd;        /* eventfd: something was answered */
+	struct digest *keys;
+	size_t n;
+	struct ask *asks; /* key by key, the remotes in their order */
+};
+
+static void wave_unref(struct wave *w)
+{
+	bool last;
+
+	pthread_mutex_lock(&w->s->lock);
+	last = --w->refs == 0;
+	pthread_mutex_unlock(&w->s->lock);
+	if (!last)
+		return;
+	for (size_t i = 0; i < w->n * w->s->opts.n; i++)
+		strbuf_done(&w->asks[i].text);
+	close(w->fd);
+	free(w->asks);
+	free(w->keys);
+	free(w);
+}
+
+/* The layers that the entry describes must be the record's, and none of them in doubt. */
+static int check_entry(struct supply *s, const struct remote_entry *e, const struct record *r,
+                       struct cairn_err *err)
+{
+	bool same = e->n_layers == r->chain.n;
+
+	for (size_t i = 0; same && i < e->n_layers; i++)
+		same = digest_eq(&e->layers[i].diff_id, &r->chain.layers[i].diff_id);
+	if (!same)
+		return cairn_fail(err, CAIRN_E_DIGEST,
+		                  "an entry describes other layers than its "
+		                  "record has");
+	for (size_t i = 0; i < e->n_layers; i++)
+		if (supply_doubted(s, &e->layers[i].diff_id))
+			return cairn_fail(err, CAIRN_E_NOT_FOUND, "layer %s is in doubt",
+			                  digest_text(&e->layers[i].diff_id).s);
+	return 0;
+}
+
+static int decode(struct supply *s, str text, struct arena *a, struct remote_entry *ret_entry,
+                  struct record *ret_record, struct cairn_err *err)
+{
+	TRY(remote_entry_decode(text, a, ret_entry, err));
+	TRY(record_decode(ret_entry->record, a, ret_record, err));
+	return check_entry(s, ret_entry, ret_record, err);
+}
+
+static void warn_entry(struct supply *s, const struct remote *r, const struct cairn_err *err)
+{
+	cleanup_free char *text = NULL;
+
+	if (err->code == CAIRN_E_NOT_FOUND || !s->opts.warn)
+		return;
+	text = xasprintf("the cache %s: %s; it is ignored", remote_name(r), err->msg);
+	s->opts.warn(s->opts.warn_ctx, str_of(text));
+}
+
+static bool ask_remote(struct ask *k)
+{
+	struct supply *s = k->wave->s;
+	struct supply_remote *r = &s->remotes[k->remote];
+	cleanup_arena struct arena *a = NULL;
+	struct remote_entry e;
+	struct record record;
+	struct cairn_err err;
+	bool found = false;
+
+	if (atomic_load(&s->stop) || atomic_load(&r->off))
+		return false;
+	if (remote_entry_get(r->r, &k->wave->keys[k->key], &k->text, &found, &err) < 0) {
+		if (err.code == CAIRN_E_DIGEST)
+			warn_entry(s, r->r, &err);
+		else
+			supply_remote_failed(s, r, &err);
+		return false;
+	}
+	if (!found)
+		return false;
+	a = arena_new();
+	if (decode(s, strbuf_view(&k->text), a, &e, &record, &err) < 0) {
+		warn_entry(s, r->r, &err);
+		return false;
+	}
+	return true;
+}
+
+static void answered(struct ask *k, bool found)
+{
+	uint64_t one = 1;
+	ssize_t n;
+
+	pthread_mutex_lock(&k->wave->s->lock);
+	k->answered = true;
+	k->found = found;
+	pthread_mutex_unlock(&k->wave->s->lock);
+	n = write(k->wave->fd, &one, sizeof(one));
+	(void)n;
+	wave_unref(k->wave);
+}
+
+static int run_ask(void *ctx, struct cairn_err *err)
+{
+	(void)err;
+	answered(ctx, ask_remote(ctx));
+	return 0;
+}
+
+static void drop_ask(void *ctx)
+{
+	answered(ctx, false);
+}
+
+static struct wave *wave_new(struct supply *s, const struct digest *keys, size_t n)
+{
+	struct wave *w = xcalloc(1, sizeof(*w));
+	size_t m = s->opts.n;
+
+	w->s = s;
+	w->n = n;
+	w->refs = 1 + (unsigned)(n * m);
+	w->keys = xcalloc(n, sizeof(*w->keys));
+	memcpy(w->keys, keys, n * sizeof(*keys));
+	w->asks = xcalloc(n * m, sizeof(*w->asks));
+	w->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (w->fd < 0)
+		CAIRN_BUG("cannot create an eventfd");
+	for (size_t i = 0; i < n * m; i++) {
+		w->asks[i] = (struct ask){ .wave = w, .key = i / m, .remote = i % m };
+		strbuf_init(&w->asks[i].text, REMOTE_ENTRY_MAX);
+	}
+	for (size_t i = 0; i < n * m; i++)
+		pool_add(s->net, (struct pool_task){
+					 .run = run_ask, .drop = drop_ask, .ctx = &w->asks[i] });
+	return w;
+}
+
+/* The first remote, in the order of the user, that has answered a key with an entry; with
+ * *ret_open when there is none and one may still come. */
+static struct ask *best_answer(const struct wave *w, size_t key, bool *ret_open)
+{
+	struct ask *asks = &w->asks[key * w->s->opts.n];
+
+	*ret_open = false;
+	for (size_t i = 0; i < w->s->opts.n; i++) {
+		if (asks[i].found)
+			return &asks[i];
+		*ret_open |= !asks[i].answered;
+	}
+	return NULL;
+}
+
+static bool wave_open(struct wave *w)
+{
+	bool open = false, any = false;
+
+	pthread_mutex_lock(&w->s->lock);
+	for (size_t i = 0; i < w->n && !any; i++)
+		any = !best_answer(w, i, &open) && open;
+	pthread_mutex_unlock(&w->s->lock);
+	return any;
+}
+
+/* Until every key has an entry, or nobody who could have one is left. */
+static int wave_wait(struct wave *w, struct cairn_err *err)
+{
+	while (wave_open(w)) {
+		struct pollfd fds[] = { { .fd = w->fd, .events = POLLIN },
+			                { .fd = w->s->opts.cancel_fd, .events = POLLIN } };
+		uint64_t count;
+		ssize_t n;
+
+		(void)poll(fds, ARRAY_SIZE(fds), POLL_STOP_MS);
+		n = read(w->fd, &count, sizeof(count));
+		(void)n;
+		if (fds[1].revents)
+			return cairn_fail(err, CAIRN_E_CANCELLED, "stopped");
+		TRY(supply_check_stop(w->s, err));
+	}
+	return 0;
+}
+
+static void take_answer(struct wave *w, size_t key, struct arena *a, struct supply_found *ret)
+{
+	struct supply *s = w->s;
+	struct record *r = arena_new_of(a, struct record);
+	struct remote_entry e;
+	struct cairn_err ignored;
+	struct ask *k;
+	bool open;
+
+	*ret = (struct supply_found){ 0 };
+	pthread_mutex_lock(&s->lock);
+	k = best_answer(w, key, &open);
+	pthread_mutex_unlock(&s->lock);
+	if (!k || decode(s, strbuf_view(&k->text), a, &e, r, &ignored) < 0)
+		return;
+	remember(s, s->remotes[k->remote].r, &e);
+	ret->record = r;
+	ret->from = remote_name(s->remotes[k->remote].r);
+}
+
+int supply_find(struct supply *s, const struct digest *keys, size_t n, struct arena *a,
+                struct supply_found *ret, struct cairn_err *err)
+{
+	struct wave *w;
+	int r;
+
+	memset(ret, 0, n * sizeof(*ret));
+	if (!n || !s->opts.n)
+		return 0;
+	TRY(supply_check_stop(s, err));
+	w = wave_new(s, keys, n);
+	r = wave_wait(w, err);
+	for (size_t i = 0; r == 0 && i < n; i++)
+		take_answer(w, i, a, &ret[i]);
+	wave_unref(w);
+	return r;
+}
+
+struct digest supply_base_key(const struct digest *config)
+{
+	struct digest_fields f;
+
+	digest_fields_begin(&f, "cairn.base.layers", 1);
+	digest_field_digest(&f, "config", config);
+	return digest_fields_end(&f);
+}
