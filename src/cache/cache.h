@@ -3,6 +3,7 @@
  *	context.h  the files of a build context
  *	select.h   which files a COPY or a mount reads
  *	keys.h     digests over what a step reads
+ *	mount_pointer.h  what a remote keeps for a cache mount
  *	record.h   what is stored under a key
  *	remote.h   caches that machines share
  *	report.h   why steps were hits or misses, by name; parts.h what a key is made of
@@ -15,6 +16,7 @@
 #include "buildkit_key.h"
 #include "context.h"
 #include "keys.h"
+#include "mount_pointer.h"
 #include "parts.h"
 #include "record.h"
 #include "remote.h"

@@ -4,8 +4,9 @@
 #include "util/str.h"
 
 const struct cli_cmd *const cli_commands[] = {
-	&cmd_build,  &cmd_run,     &cmd_parse,                                     /* */
-	&cmd_import, &cmd_images,  &cmd_inspect, &cmd_history, &cmd_tag, &cmd_rmi, /* */
+	&cmd_build,  &cmd_run,     &cmd_parse,                                        /* */
+	&cmd_import, &cmd_images,  &cmd_inspect, &cmd_history, &cmd_tag,    &cmd_rmi, /* */
+	&cmd_pull,   &cmd_copy,    &cmd_tags,    &cmd_login,   &cmd_logout,           /* */
 	&cmd_doctor, &cmd_version, &cmd_help,    NULL,
 };
 

@@ -30,6 +30,10 @@ struct base_opts {
 	void *ctx;
 };
 
+/* The variant under which the manifest that an image was pulled with is recorded
+ * (store_manifest_find()); where it came from is a source of that blob. */
+#define BASE_MANIFEST "pulled"
+
 /* All base images of a build, and the connection to their registries. */
 struct bases;
 

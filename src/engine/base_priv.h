@@ -17,9 +17,6 @@ struct base_image {
 	struct registry_image *img;
 };
 
-/* The variant under which the manifest that an image was pulled with is recorded. */
-#define BASE_MANIFEST "pulled"
-
 struct bases {
 	struct base_opts opts;
 	atomic_bool cancel;

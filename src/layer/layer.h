@@ -9,6 +9,7 @@
  *	write.h     plan -> layer; index -> tar
  *	tar.h       headers of a tar
  *	scan.h      a step's changes -> plan
+ *	snapshot.h  a directory as a list of files and packs of their bytes
  *	unpack.h    foreign tar -> layer
  *	compress.h  blobs
  *	frames.h    blobs of independent frames, while they arrive
@@ -25,6 +26,7 @@
 #include "index.h"
 #include "plan.h"
 #include "scan.h"
+#include "snapshot.h"
 #include "stream.h"
 #include "tar.h"
 #include "tree.h"

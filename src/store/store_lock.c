@@ -20,6 +20,8 @@ struct store_mount {
 	struct digest key;
 	enum store_sharing sharing;
 	bool fresh;
+	bool first; /* not a further private copy */
+	bool alone; /* a shared one that is held exclusively for now */
 	char *rel;  /* relative to the home directory; in tmp/ while fresh */
 	char *path; /* absolute */
 };
@@ -156,9 +158,10 @@ int store_mount_try(struct store *s, const struct digest *id, enum store_sharing
 	cleanup_free char *rel = NULL;
 	struct digest key = *id;
 	struct store_mount *m;
-	bool fresh;
+	bool fresh, first = false;
 
 	for (unsigned n = 0; n < copies && !lock; n++) {
+		first = n == 0;
 		key = copy_key(id, n);
 		TRY(mount_take(s, &key, sharing == STORE_SHARED, &lock, &rel, err));
 	}
@@ -173,6 +176,7 @@ int store_mount_try(struct store *s, const struct digest *id, enum store_sharing
 		                   .key = key,
 		                   .sharing = sharing,
 		                   .fresh = fresh,
+		                   .first = first,
 		                   .path = xasprintf("%s/%s", s->path, rel) };
 	m->rel = steal_ptr(&rel);
 	*ret = m;
@@ -189,6 +193,59 @@ bool store_mount_fresh(const struct store_mount *m)
 	return m->fresh;
 }
 
+const struct digest *store_mount_key(const struct store_mount *m)
+{
+	return &m->key;
+}
+
+bool store_mount_first(const struct store_mount *m)
+{
+	return m->first;
+}
+
+int store_mount_alone(struct store_mount *m, bool *ret_alone, bool *ret_lost, struct cairn_err *err)
+{
+	*ret_lost = false;
+	*ret_alone = m->fresh || m->alone || m->sharing != STORE_SHARED;
+	if (*ret_alone)
+		return 0;
+	if (flock(m->lock->fd, LOCK_EX | LOCK_NB) == 0) {
+		*ret_alone = m->alone = true;
+		return 0;
+	}
+	/* A conversion that fails has given up the lock it was to convert. */
+	*ret_lost = flock(m->lock->fd, LOCK_SH | LOCK_NB) < 0;
+	return *ret_lost && errno != EWOULDBLOCK ? cairn_fail_sys(err, "lock '%s'", m->lock->path)
+	                                         : 0;
+}
+
+int store_mount_replace(struct store_mount *m, const char *dir, struct cairn_err *err)
+{
+	struct store *s = m->lock->s;
+	cleanup_free char *aside = NULL;
+
+	if (!m->fresh && m->sharing == STORE_SHARED && !m->alone)
+		CAIRN_BUG("a shared cache mount is replaced");
+	if (renameat2(AT_FDCWD, dir, s->fd, m->rel, RENAME_EXCHANGE) == 0)
+		return 0;
+	if (errno != EINVAL && errno != ENOSYS)
+		return store_fail_io(s, err, "replace a cache mount");
+	/* Killed between the two, the mount is gone: it is made anew. */
+	TRY(tmp_name(s, &aside, err));
+	if (renameat(s->fd, m->rel, s->fd, aside) < 0 ||
+	    renameat(AT_FDCWD, dir, s->fd, m->rel) < 0 || renameat(s->fd, aside, AT_FDCWD, dir) < 0)
+		return store_fail_io(s, err, "replace a cache mount");
+	return 0;
+}
+
+static int mount_share(struct store_mount *m, struct cairn_err *err)
+{
+	m->alone = false;
+	if (m->sharing == STORE_SHARED && flock(m->lock->fd, LOCK_SH) < 0)
+		return cairn_fail_sys(err, "share '%s'", m->lock->path);
+	return 0;
+}
+
 int store_mount_ready(struct store_mount *m, struct cairn_err *err)
 {
 	struct store *s = m->lock->s;
@@ -197,7 +254,7 @@ int store_mount_ready(struct store_mount *m, struct cairn_err *err)
 	int r;
 
 	if (!m->fresh)
-		return 0;
+		return m->alone ? mount_share(m, err) : 0;
 	TRY(tx_begin(s, TX_WRITE, err));
 	r = tx_end(s, object_add(s, &n, &o, err), err);
 	if (r < 0) {
@@ -209,9 +266,7 @@ int store_mount_ready(struct store_mount *m, struct cairn_err *err)
 	free(m->path);
 	m->rel = object_path(OBJECT_MOUNT, &o);
 	m->path = xasprintf("%s/%s", s->path, m->rel);
-	if (m->sharing == STORE_SHARED && flock(m->lock->fd, LOCK_SH) < 0)
-		return cairn_fail_sys(err, "share '%s'", m->lock->path);
-	return 0;
+	return mount_share(m, err);
 }
 
 void store_mount_free(struct store_mount *m)

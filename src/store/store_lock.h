@@ -42,9 +42,25 @@ int store_mount_try(struct store *s, const struct digest *id, enum store_sharing
 const char *store_mount_path(const struct store_mount *m);
 
 /* Was it made just now? Then nobody else can have it until the caller has filled
- * it and called store_mount_ready(); its path changes by that. */
+ * it and called store_mount_ready(); its path changes by that. Ready also ends being alone. */
 bool store_mount_fresh(const struct store_mount *m);
 int store_mount_ready(struct store_mount *m, struct cairn_err *err);
+
+/* The key of this copy: `id`, or one made from it for a further private copy. */
+const struct digest *store_mount_key(const struct store_mount *m);
+
+/* Is it the first copy, the one that `id` itself names? */
+bool store_mount_first(const struct store_mount *m);
+
+/* Try to become the only user of a mount until store_mount_ready(); one that is fresh, private or
+ * locked has no other. *ret_lost: in trying, the mount was lost to somebody who takes it alone,
+ * too; free it and ask for it again. */
+int store_mount_alone(struct store_mount *m, bool *ret_alone, bool *ret_lost,
+                      struct cairn_err *err);
+
+/* Exchange the contents with those of `dir`, an absolute path made by store_tmp_dir(). The caller
+ * is alone with the mount; `dir` holds the old contents afterwards. */
+int store_mount_replace(struct store_mount *m, const char *dir, struct cairn_err *err);
 
 /* Release; contents stay (those of a fresh one that is not ready are removed). NULL is fine. */
 void store_mount_free(struct store_mount *m);
