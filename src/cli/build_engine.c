@@ -148,6 +148,8 @@ static int set_network(struct build_run *r, struct cairn_err *err)
 {
 	const char *n = r->o->network;
 
+	if (!n && r->ctx->config->sandbox_network == WORKSPACE_NETWORK_NONE)
+		n = "none";
 	if (!n || strcmp(n, "default") == 0 || strcmp(n, "host") == 0)
 		r->eopts.env.network = GRAPH_NET_HOST;
 	else if (strcmp(n, "none") == 0)

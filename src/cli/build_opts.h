@@ -10,6 +10,7 @@
 #include "progress.h"
 
 struct cli_build_opts {
+	const char *config;         /* --config; NULL: see settings_load() */
 	const char *file;           /* -f; NULL: Dockerfile in the context; "-": standard input */
 	struct cli_list tags;       /* -t NAME[:TAG] */
 	const char *target;         /* stage name or number; NULL: the last */

@@ -5,6 +5,7 @@
 #include "build_opts.h"
 #include "engine/engine.h"
 #include "store/store.h"
+#include "workspace/workspace.h"
 
 /* Everything a build holds, released in one place. */
 struct build_run {
@@ -22,6 +23,7 @@ struct build_run {
 	struct ignore *ignore;
 	struct map build_args, contexts, context_values;
 	struct bases *bases;
+	struct base_lock *lock; /* digests that base images are pinned to */
 	struct graph_opts gopts;
 	struct engine_opts eopts;
 	struct engine_observer observer;

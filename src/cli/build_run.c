@@ -9,6 +9,7 @@
 #include "build_check.h"
 #include "build_output.h"
 #include "ctx.h"
+#include "settings.h"
 #include "util/clock.h"
 #include "util/fs.h"
 
@@ -231,6 +232,7 @@ static void run_done(struct build_run *r)
 	outputs_free(r->outputs);
 	engine_free(r->build);
 	bases_free(r->bases);
+	base_lock_free(r->lock);
 	layer_press_free(r->press);
 	graph_free(r->graph);
 	dockerfile_free(r->df);
@@ -244,6 +246,25 @@ static void run_done(struct build_run *r)
 	if (r->cancel_fd >= 0)
 		close(r->cancel_fd);
 	arena_free(r->a);
+}
+
+/* What a tag of a base image is pinned to. */
+static bool pinned(void *ctx, const struct reference *ref, struct digest *ret)
+{
+	const struct digest *d = base_lock_find(ctx, ref);
+
+	if (d)
+		*ret = *d;
+	return d != NULL;
+}
+
+/* cairn.yaml and cairn.lock of the repository that the context is in. */
+static int load_settings(struct build_run *r, struct cairn_err *err)
+{
+	const char *context = r->o->context;
+
+	TRY(settings_load(r->ctx, r->o->config, strcmp(context, "-") == 0 ? "." : context, err));
+	return base_lock_read(arena_cstr(r->a, r->ctx->config->base.lock), &r->lock, err);
 }
 
 static void warn_base(void *ctx, str text)
@@ -274,12 +295,15 @@ static int start(struct build_run *r, struct cairn_err *err)
 		return 0;
 	TRY(check_tags(r, err));
 	TRY(parse(r, err)); /* may wait for a terminal or a pipe: signals still end the process */
+	TRY(load_settings(r, err));
 	TRY(catch_signals(r, err));
 	TRY(store_open(&sopts, &r->store, err));
 	bopts.store = r->store;
 	bopts.pool = r->pool;
 	bopts.pull = r->o->pull;
-	bopts.ca_file = ctx_env(r->ctx->envp, "SSL_CERT_FILE");
+	settings_session(r->ctx, true, &bopts.net);
+	bopts.pinned = pinned;
+	bopts.pinned_ctx = r->lock;
 	bopts.cancel_fd = r->cancel_fd;
 	bopts.warn = warn_base;
 	bopts.ctx = r;

@@ -12,6 +12,7 @@
 #include "opt.h"
 
 struct store;
+struct workspace_config;
 
 /* What main() wires and every command gets. Nothing in it is global. */
 struct cairn_ctx {
@@ -19,10 +20,11 @@ struct cairn_ctx {
 	FILE *err;           /* progress, warnings, the error line */
 	char *home;          /* folder of the store, absolute, owned; NULL without CLI_NEED_HOME */
 	struct store *store; /* owned by the dispatcher; see enum cli_need */
-	bool color_out;      /* `out` is a terminal and colours are wanted */
-	bool color_err;      /* the same for `err` */
-	char **envp;         /* environment of this process; borrowed */
-	char **argv;         /* of this process, all argc words; for executing it again */
+	struct workspace_config *config; /* owned by the dispatcher; NULL before settings_load() */
+	bool color_out;                  /* `out` is a terminal and colours are wanted */
+	bool color_err;                  /* the same for `err` */
+	char **envp;                     /* environment of this process; borrowed */
+	char **argv; /* of this process, all argc words; for executing it again */
 	int argc;
 };
 
@@ -56,7 +58,10 @@ struct cli_example {
 };
 
 struct cli_cmd {
+	/* One word, or, behind a group's name, two: "base list". */
 	const char *name;
+	/* Only the first word of other commands ("base"): has no options and no run(). */
+	bool is_group;
 	const char *group;   /* heading in `cairn help` */
 	const char *summary; /* one phrase for lists */
 	/* Paragraphs, separated by an empty line; a paragraph whose lines start

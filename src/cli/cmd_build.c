@@ -1,5 +1,6 @@
 #include "build_opts.h"
 #include "commands.h"
+#include "settings.h"
 #include "util/mem.h"
 
 static int run(struct cli_call *call, struct cairn_err *err)
@@ -23,6 +24,7 @@ static const struct cli_opt opts[] = {
 	  .help = "Folder or image that COPY --from=NAME and FROM NAME mean" },
 	{ "check", 0, OPT_FLAG(T, check),
 	  .help = "Look for mistakes in the Dockerfile, do not build" },
+	SETTINGS_OPTION(T, config),
 	{ "file", 'f', OPT_STRING(T, file), .arg = "FILE", .hint = CLI_HINT_FILE,
 	  .help = "The Dockerfile (default: PATH/Dockerfile; - is standard input)" },
 	{ "iidfile", 0, OPT_STRING(T, iidfile), .arg = "FILE", .hint = CLI_HINT_FILE,

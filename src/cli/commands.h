@@ -7,11 +7,24 @@
 /* In the order of `cairn help`; ends with NULL. */
 extern const struct cli_cmd *const cli_commands[];
 
-/* NULL when there is none of that name. */
+/* NULL when there is none of that name ("build", "base list"). */
 const struct cli_cmd *cli_command_find(const char *name);
 
-/* Print the error line for `name`: CAIRN_E_USAGE with a suggestion. */
+/* The command that words begin with; *ret_words is how many are its name. A group followed by none
+ * of its commands is the group itself; NULL when the first word is no command. */
+const struct cli_cmd *cli_command_of(int argc, char *const *argv, int *ret_words);
+
+/* Is `c` a command of the group `g`? Its own word is then cli_command_word(). */
+bool cli_command_in(const struct cli_cmd *c, const struct cli_cmd *g);
+bool cli_command_top(const struct cli_cmd *c);         /* its name is one word */
+const char *cli_command_word(const struct cli_cmd *c); /* last word of the name; borrowed */
+char *cli_command_dashed(const struct cli_cmd *c);     /* "base-list"; owned */
+
+/* The error line for a first word that is no command: CAIRN_E_USAGE with a suggestion. */
 int cli_command_unknown(const char *name, struct cairn_err *err);
+
+/* The same for the word behind a group; NULL: there is none. */
+int cli_command_incomplete(const struct cli_cmd *group, const char *word, struct cairn_err *err);
 
 extern const struct cli_cmd cmd_build, cmd_parse, cmd_run;
 extern const struct cli_cmd cmd_history, cmd_images, cmd_import, cmd_inspect, cmd_rmi, cmd_tag;

@@ -10,6 +10,7 @@
 #include "store/store.h"
 #include "util/mem.h"
 #include "util/str.h"
+#include "workspace/workspace.h"
 
 #define USERNS_WARNING_MAX 256 /* as userns_reexec() wants it */
 
@@ -145,6 +146,8 @@ static int run_command(struct cairn_ctx *ctx, const struct cli_cmd *cmd, int arg
 	}
 	store_close(ctx->store);
 	ctx->store = NULL;
+	workspace_config_free(ctx->config);
+	ctx->config = NULL;
 	opt_done(opts, into);
 	opt_result_done(&words);
 	if (r == 0)
@@ -153,14 +156,29 @@ static int run_command(struct cairn_ctx *ctx, const struct cli_cmd *cmd, int arg
 	return r;
 }
 
+static bool is_help(const char *word)
+{
+	return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
 /* Words before a command are the global --help and --version. */
 static const char *command_name(const char *word)
 {
-	if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)
+	if (is_help(word))
 		return "help";
 	if (strcmp(word, "--version") == 0)
 		return "version";
 	return word;
+}
+
+/* A group without one of its commands: its help, or what is wrong. */
+static int run_group(struct cairn_ctx *ctx, const struct cli_cmd *group, const char *word,
+                     struct cairn_err *err)
+{
+	if (!word || !is_help(word))
+		return cli_command_incomplete(group, word, err);
+	(void)print_help(ctx, group);
+	return flush_out(ctx, err);
 }
 
 int dispatch(struct cairn_ctx *ctx, int argc, char **argv)
@@ -168,11 +186,16 @@ int dispatch(struct cairn_ctx *ctx, int argc, char **argv)
 	const char *name = argc > 1 ? command_name(argv[1]) : "help";
 	const struct cli_cmd *cmd = cli_command_find(name);
 	struct cairn_err err = { 0 };
-	int code = 0, r;
+	int code = 0, used = 1, r;
 
-	if (cmd) {
-		r = run_command(ctx, cmd, argc > 2 ? argc - 2 : 0, argv + (argc > 2 ? 2 : argc),
-		                &code, &err);
+	if (cmd && cmd->is_group)
+		cmd = cli_command_of(argc - 1, argv + 1, &used);
+	if (cmd && cmd->is_group) {
+		r = run_group(ctx, cmd, argc > 2 ? argv[2] : NULL, &err);
+	} else if (cmd) {
+		int skip = argc > used ? used + 1 : argc;
+
+		r = run_command(ctx, cmd, argc - skip, argv + skip, &code, &err);
 	} else if (name[0] == '-') {
 		r = cairn_fail(&err, CAIRN_E_USAGE,
 		               "unknown option %s before the command; see 'cairn help'", name);
@@ -183,7 +206,7 @@ int dispatch(struct cairn_ctx *ctx, int argc, char **argv)
 		return code;
 	dispatch_error(ctx, &err);
 	if (err.code == CAIRN_E_USAGE && cmd)
-		(void)fprintf(ctx->err, "hint: 'cairn %s --help' lists what it takes\n", name);
+		(void)fprintf(ctx->err, "hint: 'cairn %s --help' lists what it takes\n", cmd->name);
 	if (cmd && cmd->fail_exit)
 		return code ? code : cmd->fail_exit;
 	return exit_of(err.code);

@@ -19,7 +19,20 @@ static const struct {
 static void command_names(struct strbuf *out)
 {
 	for (size_t i = 0; cli_commands[i]; i++)
-		strbuf_printf(out, "%s%s", i ? " " : "", cli_commands[i]->name);
+		if (cli_command_top(cli_commands[i]))
+			strbuf_printf(out, "%s%s", i ? " " : "", cli_commands[i]->name);
+}
+
+/* The commands of a group. */
+static void words_of(const struct cli_cmd *group, struct strbuf *out)
+{
+	const char *sep = "";
+
+	for (size_t i = 0; cli_commands[i]; i++)
+		if (cli_command_in(cli_commands[i], group)) {
+			strbuf_printf(out, "%s%s", sep, cli_command_word(cli_commands[i]));
+			sep = " ";
+		}
 }
 
 static void choices(const struct cli_opt *o, struct strbuf *out)
@@ -55,7 +68,7 @@ static void bash_value(const struct cli_opt *o, struct strbuf *out)
 
 static void bash_command(const struct cli_cmd *c, struct strbuf *out)
 {
-	strbuf_printf(out, "\t%s)\n\t\tcase $prev in\n", c->name);
+	strbuf_printf(out, "\t'%s')\n\t\tcase $prev in\n", c->name);
 	if (c->opts)
 		opt_foreach(o, c->opts) bash_value(o, out);
 	strbuf_cstr(out,
@@ -63,9 +76,22 @@ static void bash_command(const struct cli_cmd *c, struct strbuf *out)
 	if (c->opts)
 		opt_foreach(o, c->opts) if (!o->unsupported) strbuf_printf(out, "--%s ", o->name);
 	strbuf_cstr(out, "--help\" -- \"$cur\"))\n\t\t\treturn\n\t\tfi\n");
+	if (c->is_group) {
+		strbuf_cstr(out, "\t\tCOMPREPLY=($(compgen -W \"");
+		words_of(c, out);
+		strbuf_cstr(out, "\" -- \"$cur\"))\n");
+	}
 	if (*hints[c->hint].bash)
 		strbuf_printf(out, "\t\tCOMPREPLY=($(%s))\n", hints[c->hint].bash);
 	strbuf_cstr(out, "\t\t;;\n");
+}
+
+/* A shell's `case` branch that joins the first two words where the first is a group. */
+static void join_groups(struct strbuf *out, const char *line)
+{
+	for (size_t i = 0; cli_commands[i]; i++)
+		if (cli_commands[i]->is_group)
+			strbuf_printf(out, "\t%s) %s ;;\n", cli_commands[i]->name, line);
 }
 
 void doc_bash(struct strbuf *out)
@@ -84,7 +110,10 @@ void doc_bash(struct strbuf *out)
 	            "\tif [[ $COMP_CWORD == 1 ]]; then\n"
 	            "\t\tCOMPREPLY=($(compgen -W \"$commands --help --version\" -- \"$cur\"))\n"
 	            "\t\treturn\n\tfi\n"
-	            "\tcase ${COMP_WORDS[1]} in\n");
+	            "\tlocal command=${COMP_WORDS[1]}\n"
+	            "\t(( COMP_CWORD > 2 )) && case $command in\n");
+	join_groups(out, "command+=\" ${COMP_WORDS[2]}\"");
+	strbuf_cstr(out, "\tesac\n\tcase $command in\n");
 	for (size_t i = 0; cli_commands[i]; i++)
 		bash_command(cli_commands[i], out);
 	strbuf_cstr(out, "\tesac\n}\ncomplete -o filenames -F _cairn cairn\n");
@@ -125,6 +154,8 @@ void doc_zsh(struct strbuf *out)
 	            "_cairn_images() { compadd -- ${(f)\"$(cairn images --names 2>/dev/null)\"} }\n"
 	            "_cairn_commands() {\n\tlocal -a list=(\n");
 	for (size_t i = 0; cli_commands[i]; i++) {
+		if (!cli_command_top(cli_commands[i]))
+			continue;
 		strbuf_printf(out, "\t\t'%s:", cli_commands[i]->name);
 		plain(out, cli_commands[i]->summary);
 		strbuf_cstr(out, "'\n");
@@ -133,14 +164,22 @@ void doc_zsh(struct strbuf *out)
 		out,
 		"\t)\n\t_describe command list\n}\n"
 		"_cairn() {\n\tif (( CURRENT == 2 )); then\n\t\t_cairn_commands\n\t\treturn\n\tfi\n"
-		"\tshift words\n\t(( CURRENT-- ))\n\tcase $words[1] in\n");
+		"\tshift words\n\t(( CURRENT-- ))\n\tlocal name=$words[1]\n"
+		"\t(( CURRENT > 2 )) && case $name in\n");
+	join_groups(out, "name+=\" $words[2]\"; shift words; (( CURRENT-- ))");
+	strbuf_cstr(out, "\tesac\n\tcase $name in\n");
 	for (size_t i = 0; cli_commands[i]; i++) {
 		const struct cli_cmd *c = cli_commands[i];
 
-		strbuf_printf(out, "\t%s)\n\t\t_arguments -s", c->name);
+		strbuf_printf(out, "\t'%s')\n\t\t_arguments -s", c->name);
 		if (c->opts)
 			opt_foreach(o, c->opts) if (!o->unsupported) zsh_option(o, out);
 		zsh_option(&help, out);
+		if (c->is_group) {
+			strbuf_cstr(out, " \\\n\t\t\t'1:command:(");
+			words_of(c, out);
+			strbuf_cstr(out, ")'");
+		}
 		if (*hints[c->hint].zsh)
 			strbuf_printf(out, " \\\n\t\t\t'*:word:%s'", hints[c->hint].zsh);
 		strbuf_cstr(out, "\n\t\t;;\n");
@@ -148,10 +187,22 @@ void doc_zsh(struct strbuf *out)
 	strbuf_cstr(out, "\tesac\n}\n_cairn \"$@\"\n");
 }
 
+/* "complete" for when the words of `c` were typed. */
+static void fish_begin(const struct cli_cmd *c, struct strbuf *out)
+{
+	str first, second;
+
+	(void)str_cut(str_of(c->name), ' ', &first, &second);
+	strbuf_printf(out, "complete -c cairn -n '__fish_seen_subcommand_from %.*s", STR(first));
+	if (second.len)
+		strbuf_printf(out, "; and __fish_seen_subcommand_from %.*s", STR(second));
+	strbuf_cstr(out, "' ");
+}
+
 static void fish_option(const struct cli_cmd *c, const struct cli_opt *o, struct strbuf *out)
 {
-	strbuf_printf(out, "complete -c cairn -n '__fish_seen_subcommand_from %s' -l %s", c->name,
-	              o->name);
+	fish_begin(c, out);
+	strbuf_printf(out, "-l %s", o->name);
 	if (o->letter)
 		strbuf_printf(out, " -s %c", o->letter);
 	if (o->kind == CLI_ENUM) {
@@ -177,16 +228,25 @@ void doc_fish(struct strbuf *out)
 	for (size_t i = 0; cli_commands[i]; i++) {
 		const struct cli_cmd *c = cli_commands[i];
 
-		strbuf_printf(out, "complete -c cairn -n __fish_use_subcommand -a %s -d '",
-		              c->name);
-		plain(out, c->summary);
-		strbuf_cstr(out, "'\n");
+		if (cli_command_top(c)) {
+			strbuf_printf(out, "complete -c cairn -n __fish_use_subcommand -a %s -d '",
+			              c->name);
+			plain(out, c->summary);
+			strbuf_cstr(out, "'\n");
+		}
+		if (c->is_group) {
+			fish_begin(c, out);
+			strbuf_cstr(out, "-a '");
+			words_of(c, out);
+			strbuf_cstr(out, "'\n");
+		}
 		if (c->opts)
 			opt_foreach(o, c->opts) if (!o->unsupported) fish_option(c, o, out);
 		fish_option(c, &help, out);
-		if (c->hint != CLI_HINT_NONE)
-			strbuf_printf(
-				out, "complete -c cairn -n '__fish_seen_subcommand_from %s' %s\n",
-				c->name, c->hint == CLI_HINT_FILE ? "-F" : hints[c->hint].fish);
+		if (c->hint != CLI_HINT_NONE) {
+			fish_begin(c, out);
+			strbuf_printf(out, "%s\n",
+			              c->hint == CLI_HINT_FILE ? "-F" : hints[c->hint].fish);
+		}
 	}
 }

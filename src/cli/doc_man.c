@@ -6,6 +6,7 @@
 const struct doc_env doc_env[] = {
 	{ "CAIRN_HOME", "Folder of the store, absolute. Default: /var/lib/cairn for root, else "
 	                "$XDG_DATA_HOME/cairn or ~/.local/share/cairn" },
+	{ "CAIRN_CONFIG", "The configuration to use in place of the repository's cairn.yaml" },
 	{ "CAIRN_DEBUG", "1: print what cairn does inside, for a report of a problem" },
 	{ "NO_COLOR", "Not empty: no colours" },
 	{ "DOCKER_CONFIG", "Folder of config.json with registry credentials. Default: ~/.docker" },
@@ -123,7 +124,8 @@ void doc_man_command(const struct cli_cmd *cmd, struct strbuf *out)
 {
 	static const struct cli_opt help = { "help", 'h', CLI_FLAG,
 		                             .help = "Print a summary of this page" };
-	cleanup_free char *name = xasprintf("cairn-%s", cmd->name);
+	cleanup_free char *dashed = cli_command_dashed(cmd);
+	cleanup_free char *name = xasprintf("cairn-%s", dashed);
 
 	heading(out, name);
 	roff(out, name);
@@ -155,8 +157,10 @@ void doc_man_overview(struct strbuf *out)
 	strbuf_cstr(out, "cairn \\- a container image builder without a daemon\n"
 	                 ".SH SYNOPSIS\n.B cairn\nCOMMAND [OPTIONS] [WORDS]\n.SH COMMANDS\n");
 	for (size_t i = 0; cli_commands[i]; i++) {
+		cleanup_free char *dashed = cli_command_dashed(cli_commands[i]);
+
 		strbuf_cstr(out, ".TP\n.BR cairn\\-");
-		roff(out, cli_commands[i]->name);
+		roff(out, dashed);
 		strbuf_cstr(out, " (1)\n");
 		roff_line(out, cli_commands[i]->summary);
 	}

@@ -39,7 +39,8 @@ static int man(const char *dir)
 	int r = save_made(dir, "cairn.1", doc_man_overview);
 
 	for (size_t i = 0; cli_commands[i] && r == 0; i++) {
-		cleanup_free char *name = xasprintf("cairn-%s.1", cli_commands[i]->name);
+		cleanup_free char *dashed = cli_command_dashed(cli_commands[i]);
+		cleanup_free char *name = xasprintf("cairn-%s.1", dashed);
 		cleanup_strbuf struct strbuf text;
 
 		strbuf_init(&text, DOC_MAX);

@@ -107,6 +107,15 @@ static void unsupported_lines(const struct cli_cmd *cmd, struct strbuf *out)
 	strbuf_done(&list);
 }
 
+static void group_lines(const struct cli_cmd *group, struct strbuf *out)
+{
+	strbuf_cstr(out, "\nCommands:\n");
+	for (size_t i = 0; cli_commands[i]; i++)
+		if (cli_command_in(cli_commands[i], group))
+			strbuf_printf(out, "  %-10s  %s\n", cli_command_word(cli_commands[i]),
+			              cli_commands[i]->summary);
+}
+
 void help_command(const struct cli_cmd *cmd, struct strbuf *out)
 {
 	static const struct cli_opt help_row = { "help", 'h', CLI_FLAG, .help = "Print this text" };
@@ -115,6 +124,8 @@ void help_command(const struct cli_cmd *cmd, struct strbuf *out)
 	wrap(out, str_of(cmd->summary), 0, 0);
 	if (cmd->description)
 		paragraphs(out, cmd->description);
+	if (cmd->is_group)
+		group_lines(cmd, out);
 	strbuf_cstr(out, "\nOptions:\n");
 	if (cmd->opts)
 		opt_foreach(o, cmd->opts) if (!o->unsupported) option_line(o, out);
@@ -139,6 +150,8 @@ void help_overview(struct strbuf *out)
 	for (size_t i = 0; cli_commands[i]; i++) {
 		const struct cli_cmd *c = cli_commands[i];
 
+		if (!cli_command_top(c))
+			continue;
 		if (!group || strcmp(group, c->group) != 0)
 			strbuf_printf(out, "\n%s:\n", c->group);
 		group = c->group;

@@ -16,6 +16,26 @@ struct bases *bases_new(const struct base_opts *opts)
 	return b;
 }
 
+/* Warnings that came in other threads. Main thread. */
+static void tell_notes(struct bases *b)
+{
+	for (;;) {
+		cleanup_free char *text = NULL;
+
+		pthread_mutex_lock(&b->lock);
+		if (b->notes.len) {
+			text = b->notes.ptr[0];
+			b->notes.len--;
+			memmove(b->notes.ptr, b->notes.ptr + 1,
+			        b->notes.len * sizeof(*b->notes.ptr));
+		}
+		pthread_mutex_unlock(&b->lock);
+		if (!text)
+			return;
+		b->opts.warn(b->opts.ctx, str_of(text));
+	}
+}
+
 void bases_free(struct bases *b)
 {
 	if (!b)
@@ -26,28 +46,36 @@ void bases_free(struct bases *b)
 	}
 	vec_free(&b->images);
 	vec_free(&b->active);
-	registry_free(b->registry);
-	http_client_free(b->http);
-	free(b->docker_config);
+	registry_session_free(b->session);
+	tell_notes(b);
+	vec_free(&b->notes);
 	pthread_mutex_destroy(&b->lock);
 	free(b);
 }
 
-struct registry *bases_registry(struct bases *b)
+/* A mirror failed, in some thread. */
+static void note(void *ctx, str text)
 {
-	struct http_opts ho = HTTP_OPTS_INIT;
+	struct bases *b = ctx;
 
 	pthread_mutex_lock(&b->lock);
-	if (!b->registry) {
-		ho.cancel = &b->cancel;
-		ho.ca_file = b->opts.ca_file;
-		b->http = http_client_new(&ho);
-		b->docker_config = credentials_dir();
-		b->registry = registry_new(&(struct registry_opts){
-			.http = b->http, .docker_config = b->docker_config });
+	vec_push(&b->notes, str_dup(text));
+	pthread_mutex_unlock(&b->lock);
+}
+
+struct registry *bases_registry(struct bases *b)
+{
+	struct registry_session_opts opts = b->opts.net;
+
+	pthread_mutex_lock(&b->lock);
+	if (!b->session) {
+		opts.cancel = &b->cancel;
+		opts.warn = note;
+		opts.warn_ctx = b;
+		b->session = registry_session_new(&opts);
 	}
 	pthread_mutex_unlock(&b->lock);
-	return b->registry;
+	return registry_session_registry(b->session);
 }
 
 bool bases_cancelled(struct bases *b)
@@ -144,10 +172,20 @@ static int load_config(struct store *s, const struct digest *config, struct aren
 	return image_config_parse(arena, arena_str(arena, strbuf_view(&bytes)), ret->config, err);
 }
 
+int bases_reference(const struct bases *b, str text, struct reference *ret, bool *ret_pinned,
+                    struct cairn_err *err)
+{
+	TRY(reference_parse(text, ret, err));
+	*ret_pinned = b->opts.pinned && digest_none(&ret->digest) &&
+	              b->opts.pinned(b->opts.pinned_ctx, ret, &ret->digest);
+	return 0;
+}
+
 /* What is looked for. */
 struct wanted {
-	str text; /* normalised */
-	struct reference ref;
+	str text;             /* normalised */
+	struct reference ref; /* with the digest that a tag is pinned to */
+	bool pinned;
 	const struct platform *platform;
 };
 
@@ -246,8 +284,9 @@ static int resolve(struct resolving *r, struct cairn_err *err)
 }
 
 /* Where nothing else helps: say what does. The caller names the image. */
-static int fail_resolve(struct bases *b, const struct reference *ref, struct cairn_err *err)
+static int fail_resolve(struct bases *b, const struct wanted *w, struct cairn_err *err)
 {
+	const struct reference *ref = &w->ref;
 	struct cairn_err why = *err;
 	char name[REFERENCE_TEXT_MAX];
 	cleanup_free char *prefix = xasprintf("image %s: ", reference_familiar(ref, name));
@@ -257,7 +296,13 @@ static int fail_resolve(struct bases *b, const struct reference *ref, struct cai
 		return why.code;
 	if (str_starts(str_of(msg), str_of(prefix)))
 		msg += strlen(prefix);
-	if (b->opts.pull && digest_none(&ref->digest))
+	if (w->pinned)
+		(void)cairn_fail(
+			err, why.code,
+			"%s; the lock file pins it to that digest, 'cairn base update' renews "
+			"it",
+			msg);
+	else if (b->opts.pull && digest_none(&ref->digest))
 		(void)cairn_fail(err, why.code, "%s; without --pull an image in the store is used",
 		                 msg);
 	else
@@ -299,7 +344,7 @@ static int from_registry(struct bases *b, const struct wanted *w, struct registr
 
 	if (!i) {
 		if (resolve(&r, err) < 0)
-			return fail_resolve(b, &w->ref, err);
+			return fail_resolve(b, w, err);
 		vec_push(&b->images, (struct base_image){ str_dup(w->text), *w->platform, r.img });
 		check_platform(b, &r);
 		TRY(remember(b, r.img, w->platform, err));
@@ -319,7 +364,7 @@ int base_resolve(void *ctx, struct arena *arena, str ref, const struct platform 
 	bool found = false;
 	int r;
 
-	TRY(reference_parse(ref, &w.ref, err));
+	TRY(bases_reference(b, ref, &w.ref, &w.pinned, err));
 	ret->ref = ref;
 	TRY(find_local(b, &w, &config, &found, err));
 	if (found) {
@@ -327,7 +372,9 @@ int base_resolve(void *ctx, struct arena *arena, str ref, const struct platform 
 		if (r != CAIRN_E_NOT_FOUND && r != CAIRN_E_DIGEST)
 			return r; /* else it is gone or damaged: asked for again */
 	}
-	TRY(from_registry(b, &w, &img, err));
+	r = from_registry(b, &w, &img, err);
+	tell_notes(b);
+	TRY(r);
 	ret->config = arena_new_of(arena, struct image_config);
 	ret->config_digest = img->manifest.config.digest;
 	return image_config_parse(arena, arena_str(arena, img->config_bytes), ret->config, err);

@@ -1,9 +1,9 @@
 /* engine/base.h - where base images come from.
  *
- * A tag is resolved in this order (DECISIONS.md 17): with --pull the registry, else
- * the store, else the registry; a digest cannot move, so the store always comes first for
- * it.  Only the config is needed to compute keys; the layers are fetched when a step has to
- * stand on them.
+ * A tag is resolved in this order (DECISIONS.md 17): what it is pinned to, else with --pull
+ * the registry, else the store, else the registry; a digest cannot move, so the store always
+ * comes first for it.  Only the config is needed to compute keys; the layers are fetched when a
+ * step has to stand on them.
  *
  * Layers are downloaded a few at a time into blobs of the store and unpacked in order, each
  * while it arrives.  The blobs stay: a layer made elsewhere can only be given away as it came
@@ -15,6 +15,7 @@
 #define CAIRN_ENGINE_BASE_H
 
 #include "graph/graph.h"
+#include "registry/registry.h"
 #include "store/store.h"
 
 struct pool;
@@ -23,8 +24,13 @@ struct base_opts {
 	struct store *store; /* never NULL */
 	struct pool *pool;   /* never NULL; nothing else may use it during base_resolve() */
 	bool pull;           /* ask the registry even when the store knows the tag */
-	const char *ca_file; /* PEM file of authorities; NULL = the system's; borrowed */
-	int cancel_fd;       /* readable when the user wants to stop; -1 = never */
+	/* How registries are spoken to; what it points to is borrowed. cancel and warn are set
+	 * here: warnings of mirrors go to `warn` below. */
+	struct registry_session_opts net;
+	/* The digest that a tag is pinned to (cairn.lock); false: to none. NULL: no tag is. */
+	bool (*pinned)(void *ctx, const struct reference *ref, struct digest *ret);
+	void *pinned_ctx;
+	int cancel_fd; /* readable when the user wants to stop; -1 = never */
 	/* One line for the user, from the main thread; never NULL. */
 	void (*warn)(void *ctx, str text);
 	void *ctx;

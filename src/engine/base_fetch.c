@@ -92,9 +92,10 @@ static int from_name(struct base_fetching *f, struct cairn_err *err)
 	const struct graph_node *n = f->node;
 	struct registry_image *img = NULL;
 	struct manifest *m = arena_new_of(f->arena, struct manifest);
+	bool pinned;
 	int r;
 
-	TRY(reference_parse(n->base.ref, &f->repo, err));
+	TRY(bases_reference(f->b, n->base.ref, &f->repo, &pinned, err));
 	r = registry_resolve(bases_registry(f->b), &f->repo, &n->stage->platform, &img, err);
 	if (r < 0)
 		return cairn_wrap(err, "the layers of '%.*s' are not in the store",

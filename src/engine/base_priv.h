@@ -20,10 +20,9 @@ struct base_image {
 struct bases {
 	struct base_opts opts;
 	atomic_bool cancel;
-	pthread_mutex_t lock; /* of what follows */
-	char *docker_config;
-	struct http_client *http;
-	struct registry *registry;          /* NULL until it is needed */
+	pthread_mutex_t lock;               /* of what follows */
+	struct registry_session *session;   /* NULL until it is needed */
+	VEC(char *) notes;                  /* warnings that wait for the main thread */
 	VEC(struct base_image) images;      /* grows in the main thread only, before any fetch */
 	VEC(struct base_fetching *) active; /* fetches that run */
 	bool failed;                        /* a fetch failed and stopped the others */
@@ -32,6 +31,10 @@ struct bases {
 
 /* The registry client, made at the first call. */
 struct registry *bases_registry(struct bases *b);
+
+/* The name of a base image; a tag gets the digest that it is pinned to. */
+int bases_reference(const struct bases *b, str text, struct reference *ret, bool *ret_pinned,
+                    struct cairn_err *err);
 
 bool bases_cancelled(struct bases *b);
 int bases_check_cancel(struct bases *b, struct cairn_err *err); /* CAIRN_E_CANCELLED or 0 */

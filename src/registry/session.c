@@ -20,6 +20,10 @@ struct registry_session *registry_session_new(const struct registry_session_opts
 	                                                    .docker_config = s->docker_config,
 	                                                    .hosts = opts->hosts,
 	                                                    .n_hosts = opts->n_hosts,
+	                                                    .mirrors = opts->mirrors,
+	                                                    .n_mirrors = opts->n_mirrors,
+	                                                    .warn = opts->warn,
+	                                                    .warn_ctx = opts->warn_ctx,
 	                                                    .aws = s->aws });
 	return s;
 }

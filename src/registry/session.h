@@ -13,6 +13,10 @@ struct registry_session_opts {
 		*ca_file; /* PEM file of authorities for all hosts; NULL = the system's; borrowed */
 	const struct registry_host_settings *hosts; /* borrowed */
 	size_t n_hosts;
+	const struct registry_mirror *mirrors; /* borrowed */
+	size_t n_mirrors;
+	void (*warn)(void *ctx, str text); /* see registry_opts; may be NULL */
+	void *warn_ctx;
 	char *const *envp;         /* for AWS; borrowed; NULL = no tokens of ECR are made */
 	const atomic_bool *cancel; /* see http_opts; may be NULL */
 };

@@ -1,5 +1,6 @@
 #include "base_lock.h"
 
+#include "config.h"
 #include "util/fs.h"
 
 #define HEADER                                                                      \
@@ -106,7 +107,7 @@ int base_lock_read(const char *path, struct base_lock **ret, struct cairn_err *e
 	r = fs_read_file(AT_FDCWD, path, &text, err);
 	if (r < 0 && r != CAIRN_E_NOT_FOUND)
 		return r;
-	TRY(base_lock_parse(strbuf_view(&text), path, ret, err));
+	TRY(base_lock_parse(strbuf_view(&text), workspace_shown(path), ret, err));
 	(*ret)->there = r == 0;
 	return 0;
 }

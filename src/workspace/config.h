@@ -114,6 +114,9 @@ int workspace_config_load(const char *file, const char *dir, struct workspace_co
 int workspace_config_parse(str text, const char *path, const char *root,
                            struct workspace_config **ret, struct cairn_err *err);
 
+/* As people write it: an absolute path without the working directory in front. Borrowed. */
+const char *workspace_shown(const char *path);
+
 void workspace_config_free(struct workspace_config *c); /* NULL is fine */
 DEFINE_CLEANUP(struct workspace_config *, workspace_config_free);
 #define cleanup_workspace_config __attribute__((cleanup(workspace_config_free_p_)))

@@ -83,8 +83,7 @@ static int root_of(const char *file, struct found *ret, struct cairn_err *err)
 	return 0;
 }
 
-/* As people write it: without the working directory in front. */
-static const char *shown(const char *path)
+const char *workspace_shown(const char *path)
 {
 	cleanup_free char *cwd = realpath(".", NULL);
 	size_t n = cwd ? strlen(cwd) : 0;
@@ -97,7 +96,7 @@ static int read_text(const char *path, struct strbuf *text, struct cairn_err *er
 	if (fs_read_file(AT_FDCWD, path, text, err) == 0)
 		return 0;
 	if (err->code == CAIRN_E_SYNTAX)
-		return cairn_fail_at(err, shown(path), 0, 0, "it is larger than %u bytes",
+		return cairn_fail_at(err, workspace_shown(path), 0, 0, "it is larger than %u bytes",
 		                     CONF_TEXT_MAX);
 	return err->code;
 }
@@ -114,8 +113,8 @@ int workspace_config_load(const char *file, const char *dir, struct workspace_co
 		r = read_text(found.file, &text, err);
 	if (r == 0)
 		r = workspace_config_parse(strbuf_view(&text),
-		                           found.file ? shown(found.file) : NULL, found.root, ret,
-		                           err);
+		                           found.file ? workspace_shown(found.file) : NULL,
+		                           found.root, ret, err);
 	free(found.file);
 	free(found.root);
 	return r;
