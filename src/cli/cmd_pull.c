@@ -2,8 +2,8 @@
 
 #include "background_sync.h"
 #include "commands.h"
-#include "ctx.h"
 #include "engine/engine.h"
+#include "settings.h"
 #include "transfer.h"
 #include "util/clock.h"
 #include "util/json.h"
@@ -185,11 +185,11 @@ static int pull(struct pull *p, struct cairn_err *err)
 	struct base_opts bo = { .store = p->call->ctx->store,
 		                .pool = p->work,
 		                .pull = true,
-		                .ca_file = ctx_env(p->call->ctx->envp, "SSL_CERT_FILE"),
 		                .cancel_fd = transfer_cancel_fd(p->transfer),
 		                .warn = warn,
 		                .ctx = p };
 
+	settings_session(p->call->ctx, true, &bo.net);
 	p->bases = bases_new(&bo);
 	TRY(resolve_all(p, err));
 	return transfer_run(p->transfer, &work, err);

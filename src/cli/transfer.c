@@ -9,6 +9,7 @@
 
 #include "ctx.h"
 #include "progress_text.h"
+#include "settings.h"
 #include "util/clock.h"
 #include "util/num.h"
 #include "util/pool.h"
@@ -65,6 +66,7 @@ int transfer_new(struct cairn_ctx *ctx, const char *what, bool quiet, struct tra
 	t->started = t->last_line = clock_monotonic();
 	t->progress = (struct registry_progress){ count, t };
 	t->signals = -1;
+	TRY(settings_load(ctx, NULL, ".", err));
 	TRY(catch_signals(t, err));
 	*ret = steal_ptr(&t);
 	return 0;
@@ -90,13 +92,22 @@ void transfer_free(struct transfer *t)
 	free(t);
 }
 
+/* From any thread. */
+static void warn(void *ctx, str text)
+{
+	const struct transfer *t = ctx;
+
+	(void)fprintf(t->ctx->err, "%scairn: warning: %.*s\n", t->tty ? "\r\033[K" : "", STR(text));
+}
+
 struct registry *transfer_registry(struct transfer *t)
 {
-	if (!t->session)
-		t->session = registry_session_new(&(struct registry_session_opts){
-			.ca_file = ctx_env(t->ctx->envp, "SSL_CERT_FILE"),
-			.envp = t->ctx->envp,
-			.cancel = &t->stop });
+	struct registry_session_opts opts = { .cancel = &t->stop, .warn = warn, .warn_ctx = t };
+
+	if (!t->session) {
+		settings_session(t->ctx, false, &opts);
+		t->session = registry_session_new(&opts);
+	}
 	return registry_session_registry(t->session);
 }
 

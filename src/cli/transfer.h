@@ -15,7 +15,8 @@
 
 struct transfer;
 
-/* what: "pulling app:1", copied. Fails with CAIRN_E_SYSTEM. */
+/* what: "pulling app:1", copied. Reads cairn.yaml. Fails with CAIRN_E_SYSTEM, and as
+ * settings_load(). */
 int transfer_new(struct cairn_ctx *ctx, const char *what, bool quiet, struct transfer **ret,
                  struct cairn_err *err);
 void transfer_free(struct transfer *t); /* NULL is fine */
