@@ -23,6 +23,7 @@
 struct base_progress; /* base.h */
 struct publish_step;  /* publish.h */
 struct supply;        /* supply.h */
+struct mount_cache;   /* mount_cache.h */
 
 /* A local directory that files may be copied from. */
 struct engine_context {
@@ -57,7 +58,10 @@ struct engine_opts {
 	size_t n_limits;
 	unsigned jobs;           /* steps that run at once; 0 = one a processor, at least 4 */
 	enum rootfs_kind rootfs; /* ROOTFS_AUTO, or one wished for */
-	bool read_only_cache;    /* look up, but keep no records */
+	/* Keeps cache mounts beyond this machine; NULL: they stay here. Borrowed; outlives the
+	 * build, for mount_cache_finish(). */
+	struct mount_cache *mounts;
+	bool read_only_cache; /* look up, but keep no records */
 
 	/* Make the layers of a base image available in the store. Called from a pool thread.
 	 * NULL: only what is in the store can be used. Fails as registry/ does. */

@@ -3,6 +3,7 @@
  *	event.h     what the engine tells while it works
  *	build.h     plan and run a build
  *	base.h      base images from the store or a registry
+ *	mount_cache.h  cache mounts that outlive the machine
  *	output.h    images as archives, directories
  *	layer_blob.h layers in compressed form
  *	unpacked.h  layers as directories and indexes
@@ -18,6 +19,7 @@
 #include "base.h"
 #include "build.h"
 #include "event.h"
+#include "mount_cache.h"
 #include "layer_blob.h"
 #include "output.h"
 #include "probe.h"

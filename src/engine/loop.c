@@ -4,6 +4,7 @@
 #include <poll.h>
 
 #include "base.h"
+#include "mount_cache.h"
 #include "util/clock.h"
 
 #define TICK_MS 80 /* between two calls of opts->tick */
@@ -41,6 +42,8 @@ static void watch_all(struct engine_build *b, struct watch *w)
 	add(w, pool_fd(b->opts->pool), POLLED_POOL, NULL);
 	if (b->opts->net)
 		add(w, pool_fd(b->opts->net), POLLED_POOL, NULL);
+	if (b->opts->mounts)
+		add(w, mount_cache_fd(b->opts->mounts), POLLED_POOL, NULL);
 	if (!b->cancelled)
 		add(w, b->opts->cancel_fd, POLLED_CANCEL, NULL);
 	for (size_t i = 0; i < b->n; i++) {
@@ -135,7 +138,7 @@ static bool all_there(struct engine_build *b)
 
 void loop_run(struct engine_build *b)
 {
-	size_t max = 3 + 3 * b->n;
+	size_t max = 4 + 3 * b->n;
 	struct watch w = { arena_array(b->arena, struct pollfd, max),
 		           arena_array(b->arena, struct polled, max), 0 };
 
@@ -157,6 +160,8 @@ void loop_run(struct engine_build *b)
 		pool_collect(b->opts->pool);
 		if (b->opts->net)
 			pool_collect(b->opts->net);
+		if (b->opts->mounts)
+			mount_cache_collect(b->opts->mounts);
 		if (b->opts->tick)
 			b->opts->tick(b->opts->tick_ctx, clock_monotonic());
 	}

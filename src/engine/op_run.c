@@ -199,10 +199,9 @@ static int add_cache(struct step *s, size_t i, struct cairn_err *err)
 	if (m->from.kind == GRAPH_FROM_NODE || m->from.kind == GRAPH_FROM_CONTEXT)
 		return cairn_fail(err, CAIRN_E_UNSUPPORTED,
 		                  "--mount=type=cache,from= is not built yet");
-	if (store_mount_fresh(mount)) {
+	if (store_mount_fresh(mount) && !s->filled[i])
 		TRY(fill_cache(store_mount_path(mount), m, err));
-		TRY(store_mount_ready(mount, err));
-	}
+	TRY(store_mount_ready(mount, err));
 	sandbox_add_bind(&s->run->spec, store_mount_path(mount), NULL,
 	                 arena_cstr(s->b->arena, m->target), m->writable ? 0 : SANDBOX_READ_ONLY);
 	return 0;

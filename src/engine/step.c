@@ -1,5 +1,6 @@
 /* The life of a step: started when it can be, run, kept or failed. */
 #include "step.h"
+#include "mount_cache.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -91,6 +92,8 @@ void steps_stop(struct engine_build *b, const struct cairn_err *err)
 		b->opts->fetch_stop(b->opts->fetch_ctx);
 	if (b->opts->supply)
 		supply_stop(b->opts->supply);
+	if (b->opts->mounts)
+		mount_cache_stop_restores(b->opts->mounts);
 	for (size_t i = 0; i < b->n; i++)
 		if (b->steps[i].run && b->steps[i].run->proc)
 			sandbox_kill(b->steps[i].run->proc);
@@ -98,21 +101,22 @@ void steps_stop(struct engine_build *b, const struct cairn_err *err)
 
 static void release_locks(struct step *s)
 {
-	for (size_t i = 0; s->mounts && i < s->node->run.n_mounts; i++) {
-		store_mount_free(s->mounts[i]);
-		s->mounts[i] = NULL;
-	}
+	mounts_release(s);
 	store_lock_free(s->lock);
 	s->lock = NULL;
 }
 
 static void end_running(struct step *s)
 {
+	bool ran = s->run != NULL;
+
 	if (s->state == STEP_RUNNING)
 		s->b->running--;
 	op_run_free(s);
 	work_free(s->work);
 	s->work = NULL;
+	if (ran)
+		mounts_used(s, s->state == STEP_DONE);
 	release_locks(s);
 }
 
@@ -301,51 +305,12 @@ static bool inputs_complete(struct step *s)
 	return true;
 }
 
-/* What tells cache mounts apart. */
-static struct digest mount_id(const struct graph_mount *m)
-{
-	struct digest_fields f;
-
-	digest_fields_begin(&f, "cairn.mount", 1);
-	digest_field_str(&f, "id", m->id);
-	return digest_fields_end(&f);
-}
-
-/* All cache mounts of a step, or none: nothing is held while another one is waited for. */
-static int lock_mounts(struct step *s, bool *ret_ok, struct cairn_err *err)
-{
-	static const enum store_sharing sharing[RUN_SHARING_N_] = {
-		[RUN_SHARING_SHARED] = STORE_SHARED,
-		[RUN_SHARING_PRIVATE] = STORE_PRIVATE,
-		[RUN_SHARING_LOCKED] = STORE_LOCKED,
-	};
-	const struct graph_run *r = &s->node->run;
-
-	*ret_ok = true;
-	if (s->node->kind != GRAPH_RUN)
-		return 0;
-	if (!s->mounts)
-		s->mounts = arena_array(s->b->arena, struct store_mount *, r->n_mounts);
-	for (size_t i = 0; i < r->n_mounts && *ret_ok; i++) {
-		struct digest id;
-
-		if (r->mounts[i].type != RUN_MOUNT_CACHE)
-			continue;
-		id = mount_id(&r->mounts[i]);
-		TRY(store_mount_try(s->b->opts->store, &id, sharing[r->mounts[i].sharing],
-		                    &s->mounts[i], err));
-		*ret_ok = s->mounts[i] != NULL;
-	}
-	if (!*ret_ok)
-		release_locks(s);
-	return 0;
-}
-
 static int start_op(struct step *s, struct cairn_err *err)
 {
 	switch (s->node->kind) {
 	case GRAPH_RUN:
-		return op_run_start(s, err);
+		/* Starts by itself when its cache mounts are there. */
+		return mounts_restore(s) ? 0 : op_run_start(s, err);
 	case GRAPH_COPY:
 		TRY(op_copy_prepare(s, err));
 		break;
@@ -426,7 +391,7 @@ static int advance(struct step *s, struct cairn_err *err)
 		return 0;
 	if (s->b->running >= s->b->jobs)
 		return 0;
-	TRY(lock_mounts(s, &ok, err));
+	TRY(mounts_lock(s, &ok, err));
 	if (!ok)
 		return 0;
 	TRY(store_lock_try(s->b->opts->store, &s->def_key, &s->lock, err));

@@ -91,7 +91,10 @@ struct step {
 	struct step_fetch *fetch; /* what is being fetched for it now */
 	unsigned supplied;        /* enum need: what it was given already */
 	struct store_lock *lock;
-	struct store_mount **mounts; /* cache mounts held, by index in node->run.mounts */
+	struct store_mount **mounts; /* cache mounts held, by index in node->run.mounts; */
+	bool *restore;               /* they are replaced by what other machines have; */
+	bool *filled;                /* they were */
+	unsigned restoring;          /* restores that run */
 	int64_t started;             /* clock_monotonic() */
 	uint64_t fetched;            /* bytes of a base image that were told of */
 	struct step_cost cost;
@@ -228,6 +231,17 @@ int need_image(struct engine_build *b, bool *ret_there, struct cairn_err *err);
 /* Tell how far all that is. */
 void need_progress(struct engine_build *b);
 struct pool *need_pool(const struct engine_build *b); /* for tasks that wait for other machines */
+
+/* --- step_mounts.c: cache mounts --- */
+
+/* All cache mounts of a step, or none: nothing is held while another one is waited for. */
+int mounts_lock(struct step *s, bool *ret_ok, struct cairn_err *err);
+/* Begin to fill them from other machines; false: nothing to do. When all are there,
+ * op_run_start() is called. */
+bool mounts_restore(struct step *s);
+/* The step's command ran and the step is over: let go of them, and see what is to be saved. */
+void mounts_used(struct step *s, bool ok);
+void mounts_release(struct step *s);
 
 /* --- step.c --- */
 void step_emit(struct step *s, enum event_kind kind);
