@@ -49,4 +49,8 @@ struct cli_build_opts {
 int build_run(const struct cli_build_opts *o, struct cairn_ctx *ctx, int *ret_status,
               struct cairn_err *err);
 
+/* Plan the build and print what it would do and why; nothing runs. Fails as build_run(). */
+int build_explain(const struct cli_build_opts *o, struct cairn_ctx *ctx, bool json,
+                  struct cairn_err *err);
+
 #endif

@@ -8,6 +8,7 @@
 #include "background_sync.h"
 #include "build_check.h"
 #include "build_output.h"
+#include "build_report.h"
 #include "ctx.h"
 #include "settings.h"
 #include "util/clock.h"
@@ -334,6 +335,16 @@ static bool from_stdin(const struct cli_build_opts *o)
 	return o->file && strcmp(o->file, "-") == 0;
 }
 
+/* What the build did is told to whoever asks later; a build does not fail for that. */
+static void keep_report(struct build_run *r, const struct engine_image *im)
+{
+	struct cairn_err err;
+
+	if (build_report_keep(r, im, &err) < 0)
+		warn(r, str_of(arena_printf(r->a, "no report for 'cairn explain' is kept: %s",
+		                            err.msg)));
+}
+
 /* *ret_again: it failed because of a hit that will be a miss in the next attempt. */
 static int build_once(const struct cli_build_opts *o, struct cairn_ctx *ctx, int *ret_status,
                       bool *ret_again, struct cairn_err *err)
@@ -362,10 +373,31 @@ static int build_once(const struct cli_build_opts *o, struct cairn_ctx *ctx, int
 	if (got == 0)
 		got = finish(&r, &im, err);
 	*ret_again = got < 0 && r.build && engine_demoted(r.build) && !from_stdin(o);
+	if (r.build && !*ret_again)
+		keep_report(&r, got == 0 ? &im : NULL);
 	if (got < 0)
 		progress_end(r.progress, &(struct progress_result){ .time_ns = clock_monotonic() });
 	if (r.build && engine_ran(r.build))
 		background_sync_start(ctx->home);
+	run_done(&r);
+	return got;
+}
+
+int build_explain(const struct cli_build_opts *o, struct cairn_ctx *ctx, bool json,
+                  struct cairn_err *err)
+{
+	struct build_run r = { .o = o, .ctx = ctx };
+	struct report rep;
+	int got = start(&r, err);
+
+	if (got == 0)
+		got = plan(&r, err);
+	if (got == 0)
+		got = build_report_planned(&r, &rep, err);
+	if (got == 0 && json)
+		build_report_json(&rep, ctx->out);
+	else if (got == 0)
+		build_report_print(&rep, ctx->color_out, ctx->out);
 	run_done(&r);
 	return got;
 }

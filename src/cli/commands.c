@@ -3,12 +3,29 @@
 #include "util/mem.h"
 #include "util/str.h"
 
+/* clang-format off */
 const struct cli_cmd *const cli_commands[] = {
-	&cmd_build,  &cmd_run,     &cmd_parse,                                        /* */
-	&cmd_import, &cmd_images,  &cmd_inspect, &cmd_history, &cmd_tag,    &cmd_rmi, /* */
-	&cmd_pull,   &cmd_copy,    &cmd_tags,    &cmd_login,   &cmd_logout,           /* */
-	&cmd_doctor, &cmd_version, &cmd_help,    NULL,
+	&cmd_build,
+	&cmd_explain,
+	&cmd_run,
+	&cmd_parse,
+	&cmd_import,
+	&cmd_images,
+	&cmd_inspect,
+	&cmd_history,
+	&cmd_tag,
+	&cmd_rmi,
+	&cmd_pull,
+	&cmd_copy,
+	&cmd_tags,
+	&cmd_login,
+	&cmd_logout,
+	&cmd_doctor,
+	&cmd_version,
+	&cmd_help,
+	NULL,
 };
+/* clang-format on */
 
 const struct cli_cmd *cli_command_find(const char *name)
 {

@@ -140,10 +140,13 @@ int engine_run(struct engine_build *b, struct engine_image *ret, struct cairn_er
  * happens in a read-only store. */
 int engine_image_register(struct store *s, const struct engine_image *image, struct cairn_err *err);
 
+/* The definition key of the target: what the image is made of, before anything has run. */
+struct digest engine_key(const struct engine_build *b);
+
 /* Describe all steps in r->steps, after engine_plan() (what would run) or after engine_run(),
- * whatever its end was. r->salt is set by the caller. Allocated in `a`; texts live as long as the
- * build. */
-void engine_report(const struct engine_build *b, struct report *r, struct arena *a);
+ * whatever its end was; with the parts of their keys, values keyed by r->salt, or without.
+ * Allocated in `a`; texts live as long as the build. */
+void engine_report(const struct engine_build *b, bool parts, struct report *r, struct arena *a);
 
 void engine_free(struct engine_build *b); /* NULL is fine */
 DEFINE_CLEANUP(struct engine_build *, engine_free);

@@ -58,12 +58,9 @@ static void set_forced(struct arena *a, struct report_step *ret)
 	ret->n_reasons = 1;
 }
 
-static void report_one(const struct step *s, const struct report *r, struct arena *a,
-                       struct report_step *ret)
+static void report_one(const struct step *s, struct arena *a, struct report_step *ret)
 {
 	const struct graph_node *n = s->node;
-	size_t n_files = 0;
-	struct parts_files *files = context_files(s, a, &n_files);
 
 	*ret = (struct report_step){ .name = n->name,
 		                     .stage = n->stage->name,
@@ -79,13 +76,29 @@ static void report_one(const struct step *s, const struct report *r, struct aren
 	if (n->no_cache && ret->result != REPORT_HIT)
 		set_forced(a, ret);
 	set_below(s, a, ret);
-	parts_of_step(r, n, &s->b->opts->env, files, n_files, a, ret);
 }
 
-void engine_report(const struct engine_build *b, struct report *r, struct arena *a)
+static void add_parts(const struct step *s, const struct report *r, struct arena *a,
+                      struct report_step *ret)
+{
+	size_t n_files = 0;
+	struct parts_files *files = context_files(s, a, &n_files);
+
+	parts_of_step(r, s->node, &s->b->opts->env, files, n_files, a, ret);
+}
+
+struct digest engine_key(const struct engine_build *b)
+{
+	return b->target->def_key;
+}
+
+void engine_report(const struct engine_build *b, bool parts, struct report *r, struct arena *a)
 {
 	r->n_steps = b->n < REPORT_STEPS_MAX ? b->n : REPORT_STEPS_MAX;
 	r->steps = arena_array(a, struct report_step, r->n_steps);
-	for (size_t i = 0; i < r->n_steps; i++)
-		report_one(&b->steps[i], r, a, &r->steps[i]);
+	for (size_t i = 0; i < r->n_steps; i++) {
+		report_one(&b->steps[i], a, &r->steps[i]);
+		if (parts)
+			add_parts(&b->steps[i], r, a, &r->steps[i]);
+	}
 }

@@ -1,0 +1,280 @@
+#include "build_report.h"
+
+#include <sys/random.h>
+
+#include "build_priv.h"
+#include "table.h"
+#include "util/clock.h"
+#include "util/num.h"
+
+#define REASON_COLUMNS 400
+
+/* --- in the store ------------------------------------------------------------------ */
+
+enum slot {
+	SLOT_PARTS,  /* a subject's report with parts, to compare with */
+	SLOT_TARGET, /* the target's key in that report */
+	SLOT_LAST,   /* of all builds */
+	SLOT_IMAGE,  /* of an image */
+};
+
+static struct digest slot_key(enum slot slot, const struct digest *of)
+{
+	struct digest_fields f;
+
+	digest_fields_begin(&f, "cairn.report", 1);
+	digest_field_u64(&f, "slot", (uint64_t)slot);
+	digest_field_digest(&f, "of", of);
+	return digest_fields_end(&f);
+}
+
+static const struct digest all; /* what SLOT_LAST is of */
+
+/* What stays the same from build to build. */
+static struct digest subject_of(const struct build_run *r)
+{
+	char platform[PLATFORM_TEXT_MAX], name[REFERENCE_TEXT_MAX];
+	struct cairn_err ignored;
+	struct reference ref;
+	struct digest_fields f;
+	const char *text = r->path;
+
+	if (r->o->tags.len && reference_parse(str_of(r->o->tags.ptr[0]), &ref, &ignored) == 0)
+		text = reference_name(&ref, name);
+	digest_fields_begin(&f, "cairn.report.subject", 1);
+	digest_field_str(&f, "name", str_of(text));
+	digest_field_str(&f, "target", r->gopts.target);
+	digest_field_str(&f, "platform", str_of(platform_text(&r->gopts.platform, platform)));
+	return digest_fields_end(&f);
+}
+
+static int put(struct store *s, const struct digest *key, str payload, struct cairn_err *err)
+{
+	struct store_record rec = {
+		.key = *key, .kind = STORE_RECORD_FACT, .created = clock_now(), .payload = payload
+	};
+
+	return store_record_put(s, &rec, STORE_SUPERSEDE, NULL, err);
+}
+
+static int put_report(struct store *s, enum slot slot, const struct digest *of,
+                      const struct report *r, struct cairn_err *err)
+{
+	struct digest key = slot_key(slot, of);
+	cleanup_strbuf struct strbuf text;
+
+	strbuf_init(&text, REPORT_MAX);
+	report_encode(r, &text);
+	return put(s, &key, strbuf_view(&text), err);
+}
+
+static int find_report(struct store *s, enum slot slot, const struct digest *of, struct arena *a,
+                       struct report **ret, struct cairn_err *err)
+{
+	struct digest key = slot_key(slot, of);
+	struct report *r = arena_new_of(a, struct report);
+	struct store_found f = { 0 };
+	struct cairn_err ignored;
+
+	TRY(store_records_find(s, &key, 1, &f, err));
+	if (f.found && report_decode(str_n(f.payload, f.len), a, r, &ignored) == 0)
+		*ret = r;
+	store_found_done(&f);
+	return 0;
+}
+
+int build_report_find(struct store *s, const struct digest *image, struct arena *a,
+                      struct report **ret, struct cairn_err *err)
+{
+	return find_report(s, image ? SLOT_IMAGE : SLOT_LAST, image ? image : &all, a, ret, err);
+}
+
+/* --- made --------------------------------------------------------------------------- */
+
+static void describe(struct build_run *r, const struct engine_image *image, struct report *ret)
+{
+	char platform[PLATFORM_TEXT_MAX];
+
+	*ret = (struct report){ .time = clock_now(),
+		                .dockerfile = str_of(r->path),
+		                .wall_ns = (uint64_t)(clock_monotonic() - r->started) };
+	ret->platform = arena_str(r->a, str_of(platform_text(&r->gopts.platform, platform)));
+	ret->names = arena_array(r->a, str, r->o->tags.len);
+	for (size_t i = 0; i < r->o->tags.len; i++)
+		ret->names[ret->n_names++] = str_of(r->o->tags.ptr[i]);
+	if (image)
+		ret->image = image->config_digest;
+}
+
+/* With parts, and what they say about the build before. */
+static int compare(struct build_run *r, const struct digest *subject, struct report *rep,
+                   struct cairn_err *err)
+{
+	struct report *before = NULL;
+
+	TRY(find_report(r->store, SLOT_PARTS, subject, r->a, &before, err));
+	if (before)
+		memcpy(rep->salt, before->salt, sizeof(rep->salt));
+	else if (getrandom(rep->salt, sizeof(rep->salt), 0) != (ssize_t)sizeof(rep->salt))
+		return cairn_fail_sys(err, "random bytes");
+	engine_report(r->build, true, rep, r->a);
+	report_explain(rep, before, r->a);
+	return 0;
+}
+
+int build_report_planned(struct build_run *r, struct report *ret, struct cairn_err *err)
+{
+	struct digest subject = subject_of(r);
+
+	describe(r, NULL, ret);
+	return compare(r, &subject, ret, err);
+}
+
+static bool all_hits(const struct report *r)
+{
+	for (size_t i = 0; i < r->n_steps; i++)
+		if (r->steps[i].result != REPORT_HIT && r->steps[i].result != REPORT_UNNEEDED)
+			return false;
+	return true;
+}
+
+/* Is what builds of the subject are compared with a build of this target's key? */
+static int is_current(struct store *s, const struct digest *subject, const struct digest *target,
+                      bool *ret, struct cairn_err *err)
+{
+	struct digest key = slot_key(SLOT_TARGET, subject);
+	struct store_found f = { 0 };
+
+	TRY(store_records_find(s, &key, 1, &f, err));
+	*ret = f.found && f.len == DIGEST_LEN && memcmp(f.payload, target->b, DIGEST_LEN) == 0;
+	store_found_done(&f);
+	return 0;
+}
+
+static void drop_parts(struct report *r)
+{
+	for (size_t i = 0; i < r->n_steps; i++)
+		r->steps[i].n_parts = 0;
+}
+
+/* Only a build that changed something is worth naming what its keys are made of. */
+int build_report_keep(struct build_run *r, const struct engine_image *image, struct cairn_err *err)
+{
+	struct digest subject = subject_of(r), target = engine_key(r->build);
+	struct digest target_slot = slot_key(SLOT_TARGET, &subject);
+	struct report rep;
+	bool current = false;
+
+	if (store_read_only(r->store))
+		return 0;
+	describe(r, image, &rep);
+	engine_report(r->build, false, &rep, r->a);
+	if (all_hits(&rep))
+		TRY(is_current(r->store, &subject, &target, &current, err));
+	if (!current) {
+		TRY(compare(r, &subject, &rep, err));
+		TRY(put_report(r->store, SLOT_PARTS, &subject, &rep, err));
+		TRY(put(r->store, &target_slot, str_n((const char *)target.b, DIGEST_LEN), err));
+		drop_parts(&rep);
+	}
+	TRY(put_report(r->store, SLOT_LAST, &all, &rep, err));
+	return image ? put_report(r->store, SLOT_IMAGE, &rep.image, &rep, err) : 0;
+}
+
+/* --- shown ---------------------------------------------------------------------------- */
+
+static const struct {
+	const char *word, *color;
+} results[REPORT_RESULTS_] = {
+	[REPORT_RAN] = { "ran", "\033[33m" },       [REPORT_HIT] = { "hit", "\033[32m" },
+	[REPORT_UNNEEDED] = { "-", "\033[2m" },     [REPORT_WOULD] = { "would run", "\033[33m" },
+	[REPORT_FAILED] = { "failed", "\033[31m" },
+};
+
+static void print_step(const struct report_step *s, bool color, FILE *out)
+{
+	char ns[32], bytes[32];
+
+	(void)fprintf(out, "%s%-9s%s  %-.*s", color ? results[s->result].color : "",
+	              results[s->result].word, color ? "\033[0m" : "", (int)s->name.len,
+	              s->name.ptr);
+	if (s->result == REPORT_HIT && s->from.len)
+		(void)fprintf(out, "  from %.*s", STR(s->from));
+	if (s->cost_ns && (s->result == REPORT_HIT || s->result == REPORT_RAN))
+		(void)fprintf(out, "  %s%s", s->result == REPORT_HIT ? "saved " : "",
+		              num_human_ns(s->cost_ns, ns, sizeof(ns)));
+	if (s->bytes)
+		(void)fprintf(out, ", %s", num_human_bytes(s->bytes, bytes, sizeof(bytes)));
+	(void)fputc('\n', out);
+}
+
+static void print_reasons(const struct report_step *s, FILE *out)
+{
+	for (size_t i = 0; i < s->n_reasons; i++) {
+		cleanup_strbuf struct strbuf text;
+
+		strbuf_init(&text, REASON_COLUMNS);
+		report_reason_text(&s->reasons[i], &text);
+		(void)fprintf(out, "             %.*s\n", (int)text.len, text.ptr);
+	}
+}
+
+static void print_sum(const struct report *r, FILE *out)
+{
+	size_t n[REPORT_RESULTS_] = { 0 }, misses;
+	uint64_t saved = 0, bytes = 0;
+	char a[32], b[32];
+
+	for (size_t i = 0; i < r->n_steps; i++) {
+		const struct report_step *s = &r->steps[i];
+
+		if (str_is(s->kind, REPORT_KIND_BASE))
+			continue;
+		n[s->result]++;
+		if (s->result == REPORT_HIT) {
+			saved += s->cost_ns;
+			bytes += s->bytes;
+		}
+	}
+	misses = n[REPORT_RAN] + n[REPORT_WOULD] + n[REPORT_FAILED];
+	(void)fprintf(out, "%zu hit%s, %zu miss%s", n[REPORT_HIT], n[REPORT_HIT] == 1 ? "" : "s",
+	              misses, misses == 1 ? "" : "es");
+	if (n[REPORT_UNNEEDED])
+		(void)fprintf(out, ", %zu not needed", n[REPORT_UNNEEDED]);
+	if (saved)
+		(void)fprintf(out, "; the hits saved %s of work and %s of layers",
+		              num_human_ns(saved, a, sizeof(a)),
+		              num_human_bytes(bytes, b, sizeof(b)));
+	(void)fputc('\n', out);
+}
+
+static void print_head(const struct report *r, FILE *out)
+{
+	char ago[32];
+
+	(void)fprintf(out, "%.*s", STR(r->dockerfile));
+	for (size_t i = 0; i < r->n_names; i++)
+		(void)fprintf(out, "%s%.*s", i ? ", " : " -> ", STR(r->names[i]));
+	(void)fprintf(out, " (%.*s, %s)\n", STR(r->platform), table_ago(r->time, clock_now(), ago));
+}
+
+void build_report_print(const struct report *r, bool color, FILE *out)
+{
+	print_head(r, out);
+	for (size_t i = 0; i < r->n_steps; i++) {
+		if (r->steps[i].result == REPORT_UNNEEDED)
+			continue;
+		print_step(&r->steps[i], color, out);
+		print_reasons(&r->steps[i], out);
+	}
+	print_sum(r, out);
+}
+
+void build_report_json(const struct report *r, FILE *out)
+{
+	cleanup_strbuf struct strbuf text;
+
+	strbuf_init(&text, REPORT_MAX);
+	report_encode(r, &text);
+	(void)fprintf(out, "%.*s\n", (int)text.len, text.ptr);
+}
