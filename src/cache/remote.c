@@ -204,6 +204,20 @@ int remote_pointer_get(struct remote *r, const struct digest *name, struct strbu
 	return find_doc(r, at, REMOTE_POINTER_MAX, out, ret_version, ret_found, err);
 }
 
+/* Is what is there what we have written? Then an answer was lost, and a second try met the first.
+ */
+static int is_ours(struct remote *r, const struct remote_doc *doc, bool *ret_lost,
+                   struct cairn_err *err)
+{
+	struct strbuf text cleanup_strbuf;
+	bool found = false;
+
+	strbuf_init(&text, REMOTE_POINTER_MAX);
+	TRY(read_doc(r, &doc->at, &text, NULL, &found, err));
+	*ret_lost = !found || !str_eq(strbuf_view(&text), doc->text);
+	return 0;
+}
+
 int remote_pointer_put(struct remote *r, const struct digest *name, str document,
                        const struct descriptor *blobs, size_t n, const char *version,
                        bool *ret_lost, struct cairn_err *err)
@@ -216,7 +230,8 @@ int remote_pointer_put(struct remote *r, const struct digest *name, str document
 		                  .version = version };
 
 	TRY(check_doc(r, document, REMOTE_POINTER_MAX, err));
-	return put_doc(r, &doc, ret_lost, err);
+	TRY(put_doc(r, &doc, ret_lost, err));
+	return *ret_lost ? is_ours(r, &doc, ret_lost, err) : 0;
 }
 
 /* --- blobs ----------------------------------------------------------------------- */

@@ -108,7 +108,11 @@ static int blob_put(struct remote *r, const struct descriptor *blob,
                     const struct remote_source *src, struct cairn_err *err)
 {
 	cleanup_free char *key = blob_key(r, blob);
-	struct s3_put put = { .key = key, .fd = src->fd, .bytes = src->bytes, .size = blob->size };
+	struct s3_put put = { .key = key,
+		              .fd = src->fd,
+		              .bytes = src->bytes,
+		              .size = blob->size,
+		              .sha256 = &blob->digest };
 	bool lost;
 
 	return s3_put(s3_of(r)->s3, &put, &lost, err);
