@@ -117,6 +117,7 @@ static void end_running(struct step *s)
 	s->work = NULL;
 	if (ran)
 		mounts_used(s, s->state == STEP_DONE);
+	need_release(s);
 	release_locks(s);
 }
 
