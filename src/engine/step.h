@@ -130,6 +130,7 @@ struct engine_build {
 	unsigned jobs;
 	bool stopping; /* something failed: start nothing more */
 	bool cancelled;
+	bool draining;        /* start nothing more, but let what runs end */
 	bool demoted;         /* a hit's layer proved to be damaged or gone */
 	struct cairn_err err; /* the first failure */
 };
