@@ -1,8 +1,10 @@
 #include "commands.h"
+#include "settings.h"
 #include "transfer.h"
 #include "util/json.h"
 
 struct copy_opts {
+	const char *config;
 	struct cli_list platforms;
 	uint64_t jobs;
 	bool json, quiet;
@@ -74,6 +76,7 @@ static int run(struct cli_call *call, struct cairn_err *err)
 	TRY(transfer_reference(call->argv[1], &c.dst, err));
 	take_tag(call->argv[1], &c.src, &c.dst);
 	TRY(transfer_platforms(&o->platforms, a, &platforms, &c.opts.n_platforms, err));
+	TRY(settings_load(call->ctx, o->config, ".", err));
 	what = xasprintf("copying %s", call->argv[0]);
 	TRY(transfer_new(call->ctx, what, o->quiet, &t, err));
 	c.registry = transfer_registry(t);
@@ -87,6 +90,7 @@ static int run(struct cli_call *call, struct cairn_err *err)
 #define T struct copy_opts
 
 static const struct cli_opt opts[] = {
+	SETTINGS_OPTION(T, config),
 	{ "jobs", 'j', OPT_UINT(T, jobs), .arg = "N", .help = "Blobs moved at once (default: 4)" },
 	{ "json", 0, OPT_FLAG(T, json), .help = "Print JSON" },
 	{ "platform", 0, OPT_LIST(T, platforms), .arg = "OS/ARCH[,...]",

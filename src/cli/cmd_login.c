@@ -2,10 +2,12 @@
 #include <unistd.h>
 
 #include "commands.h"
+#include "settings.h"
 #include "transfer.h"
 #include "util/fs.h"
 
 struct login_opts {
+	const char *config;
 	const char *user;
 	bool password_stdin;
 };
@@ -126,6 +128,7 @@ static int run_login(struct cli_call *call, struct cairn_err *err)
 	struct credentials creds cleanup_credentials = { .kind = CREDENTIALS_BASIC };
 	cleanup_free char *name = NULL, *dir = NULL, *where = NULL;
 
+	TRY(settings_load(call->ctx, o->config, ".", err));
 	TRY(registry_name(call, &name, err));
 	TRY(config_dir(&dir, err));
 	if (o->password_stdin && !o->user)
@@ -161,6 +164,7 @@ static int run_logout(struct cli_call *call, struct cairn_err *err)
 #define T struct login_opts
 
 static const struct cli_opt login_options[] = {
+	SETTINGS_OPTION(T, config),
 	{ "username", 'u', OPT_STRING(T, user), .arg = "NAME",
 	  .help = "User name (default: asked for)" },
 	{ "password-stdin", 0, OPT_FLAG(T, password_stdin),

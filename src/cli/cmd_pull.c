@@ -11,6 +11,7 @@
 #include "util/pool.h"
 
 struct pull_opts {
+	const char *config;
 	const char *platform;
 	bool json, quiet;
 };
@@ -204,6 +205,7 @@ static int run(struct cli_call *call, struct cairn_err *err)
 	struct pull p = { .call = call, .n = (size_t)call->argc };
 	int rc;
 
+	TRY(settings_load(call->ctx, o->config, ".", err));
 	TRY(transfer_new(call->ctx, what, o->quiet, &t, err));
 	p.transfer = t;
 	p.arena = arena_new();
@@ -224,6 +226,7 @@ static int run(struct cli_call *call, struct cairn_err *err)
 #define T struct pull_opts
 
 static const struct cli_opt opts[] = {
+	SETTINGS_OPTION(T, config),
 	{ "json", 0, OPT_FLAG(T, json), .help = "Print JSON" },
 	{ "platform", 0, OPT_STRING(T, platform), .arg = "OS/ARCH",
 	  .help = "Which image of an index (default: this machine's)" },

@@ -1,8 +1,10 @@
 #include "commands.h"
+#include "settings.h"
 #include "transfer.h"
 #include "util/json.h"
 
 struct tags_opts {
+	const char *config;
 	bool json;
 };
 
@@ -45,11 +47,13 @@ static int print(struct cli_call *call, const struct listing *l, struct cairn_er
 
 static int run(struct cli_call *call, struct cairn_err *err)
 {
+	const struct tags_opts *o = call->opts;
 	cleanup_transfer struct transfer *t = NULL;
 	cleanup_arena struct arena *a = arena_new();
 	struct listing l = { .arena = a };
 	struct transfer_work work = { .run = list, .ctx = &l };
 
+	TRY(settings_load(call->ctx, o->config, ".", err));
 	TRY(transfer_reference(call->argv[0], &l.ref, err));
 	TRY(transfer_new(call->ctx, "listing", true, &t, err));
 	l.registry = transfer_registry(t);
@@ -60,6 +64,7 @@ static int run(struct cli_call *call, struct cairn_err *err)
 #define T struct tags_opts
 
 static const struct cli_opt opts[] = {
+	SETTINGS_OPTION(T, config),
 	{ "json", 0, OPT_FLAG(T, json), .help = "Print JSON" },
 	{ 0 },
 };

@@ -16,6 +16,7 @@ const struct cli_cmd *const cli_commands[] = {
 	&cmd_tag,
 	&cmd_rmi,
 	&cmd_pull,
+	&cmd_push,
 	&cmd_copy,
 	&cmd_tags,
 	&cmd_login,

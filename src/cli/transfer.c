@@ -147,11 +147,11 @@ static void show(struct transfer *t, uint64_t total, uint64_t done)
 	double seconds = (double)(now - t->started) / CLOCK_SEC;
 	struct strbuf line cleanup_strbuf, fit cleanup_strbuf;
 
+	strbuf_init(&line, 4096);
+	strbuf_init(&fit, 4096);
 	if (t->quiet || total == 0 || (!t->tty && now - t->last_line < PLAIN_TICK_NS))
 		return;
 	t->last_line = now;
-	strbuf_init(&line, 4096);
-	strbuf_init(&fit, 4096);
 	strbuf_printf(&line, "%s  %s / %s  %s/s", t->what,
 	              num_human_bytes(done, have, sizeof(have)),
 	              num_human_bytes(total, all, sizeof(all)),

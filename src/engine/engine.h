@@ -5,6 +5,7 @@
  *	base.h      base images from the store or a registry
  *	mount_cache.h  cache mounts that outlive the machine
  *	output.h    images as archives, directories
+ *	image_push.h images of the store to a registry
  *	layer_blob.h layers in compressed form
  *	unpacked.h  layers as directories and indexes
  *	sandbox.h   one command in namespaces of its own
@@ -19,8 +20,9 @@
 #include "base.h"
 #include "build.h"
 #include "event.h"
-#include "mount_cache.h"
+#include "image_push.h"
 #include "layer_blob.h"
+#include "mount_cache.h"
 #include "output.h"
 #include "probe.h"
 #include "rootfs.h"

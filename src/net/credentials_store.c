@@ -47,9 +47,9 @@ static int config_write(const char *dir, const struct config *c, struct cairn_er
 	struct strbuf out cleanup_strbuf;
 	int rc;
 
+	strbuf_init(&out, OUT_MAX);
 	if (!text)
 		return cairn_fail(err, CAIRN_E_SYSTEM, "cannot write JSON");
-	strbuf_init(&out, OUT_MAX);
 	strbuf_cstr(&out, text);
 	strbuf_char(&out, '\n');
 	explicit_bzero(text, strlen(text));

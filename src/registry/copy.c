@@ -216,6 +216,7 @@ static int select_many(struct copy *c, struct copied *top, struct manifest *m,
 	struct descriptor *chosen = arena_array(c->arena, struct descriptor, n);
 	struct strbuf bytes cleanup_strbuf;
 
+	strbuf_init(&bytes, MANIFEST_MAX);
 	for (size_t i = 0; i < n; i++) {
 		const struct descriptor *d = NULL;
 		bool twice = false;
@@ -228,7 +229,6 @@ static int select_many(struct copy *c, struct copied *top, struct manifest *m,
 	}
 	m->manifests = chosen;
 	m->n_manifests = k;
-	strbuf_init(&bytes, MANIFEST_MAX);
 	manifest_encode(m, &bytes);
 	TRY(strbuf_check(&bytes, "index", err));
 	top->bytes = arena_str(c->arena, strbuf_view(&bytes));

@@ -8,6 +8,7 @@
 #define TOKEN_LIFE_MAX 86400
 #define TOKEN_EARLY    10 /* seconds before its end a token is no longer used */
 #define CLIENT_ID      "cairn"
+#define ECR_USER       "AWS"
 
 void secret_free(char *s)
 {
@@ -197,11 +198,34 @@ static int fetch_token(struct login *l, const char *scope, str challenge_scope,
 
 /* --- credentials ---------------------------------------------------------------- */
 
+/* *ret_new: a token of AWS that was not known is now the password. */
+static int ecr_login(struct login *l, bool *ret_new, struct cairn_err *err)
+{
+	cleanup_secret char *password = NULL;
+
+	*ret_new = false;
+	if (l->given || !l->opts->aws || !aws_ecr_domain(l->domain, NULL))
+		return 0;
+	TRY(aws_ecr_login(l->opts->aws, l->domain, &password, err));
+	if (l->creds.kind == CREDENTIALS_BASIC && strcmp(l->creds.secret, password) == 0)
+		return 0;
+	credentials_done(&l->creds);
+	l->creds = (struct credentials){ .kind = CREDENTIALS_BASIC,
+		                         .user = xstrdup(ECR_USER),
+		                         .secret = steal_ptr(&password) };
+	*ret_new = true;
+	return 0;
+}
+
 static int look_up(struct login *l, struct cairn_err *err)
 {
+	bool is_new;
+
 	if (l->looked_up)
 		return 0;
 	TRY(credentials_find(l->opts->docker_config, str_of(l->domain), &l->creds, err));
+	if (l->creds.kind == CREDENTIALS_NONE)
+		TRY(ecr_login(l, &is_new, err));
 	l->looked_up = true;
 	return 0;
 }
@@ -282,6 +306,7 @@ int login_answer(struct login *l, const char *scope, const char *sent,
 	cleanup_arena struct arena *a = arena_new();
 	cleanup_free char *header = challenges(resp);
 	struct auth_challenge c;
+	bool renewed = false;
 
 	if (known && (!sent || strcmp(known, sent) != 0))
 		return 0; /* another thread was here */
@@ -291,6 +316,10 @@ int login_answer(struct login *l, const char *scope, const char *sent,
 		l->basic = true;
 		return 0;
 	}
+	if (c.scheme == AUTH_BASIC)
+		TRY(ecr_login(l, &renewed, err));
+	if (renewed)
+		return 0;
 	if (c.scheme == AUTH_BEARER && l->creds.kind == CREDENTIALS_BEARER && !known) {
 		keep_token(l, scope, l->creds.secret, TOKEN_LIFE_MAX);
 		return 0;

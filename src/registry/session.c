@@ -15,6 +15,8 @@ struct registry_session *registry_session_new(const struct registry_session_opts
 	ho.cancel = opts->cancel;
 	ho.ca_file = opts->ca_file;
 	s->http = http_client_new(&ho);
+	if (opts->envp)
+		s->aws = aws_new(&(struct aws_opts){ .http = s->http, .envp = opts->envp });
 	s->docker_config = credentials_dir();
 	s->registry = registry_new(&(struct registry_opts){ .http = s->http,
 	                                                    .docker_config = s->docker_config,
@@ -33,6 +35,7 @@ void registry_session_free(struct registry_session *s)
 	if (!s)
 		return;
 	registry_free(s->registry);
+	aws_free(s->aws);
 	http_client_free(s->http);
 	free(s->docker_config);
 	free(s);

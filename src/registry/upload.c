@@ -5,9 +5,10 @@
 #include "push.h"
 #include "util/num.h"
 
-#define PROGRESS_BYTES (1u << 20) /* after so much a broken connection counts as the first again \
-	                           */
-#define PIECE_MAX  (1ull << 30)   /* more than that no registry may ask for */
+#define PROGRESS_BYTES                                                                         \
+	(1u << 20)              /* after so much a broken connection counts as the first again \
+	                         */
+#define PIECE_MAX  (1ull << 30) /* more than that no registry may ask for */
 #define RANGE_TEXT 48
 
 void upload_init(struct upload *u, struct registry *r, const struct reference *repo,
