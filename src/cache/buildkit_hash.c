@@ -204,10 +204,10 @@ static int whole_digest(struct buildkit_tree *t, const struct view_file *f, stru
 
 /* --- patterns and exclusions -------------------------------------------------------------- */
 
-/* A file that was selected, with its digest: a directory stands for its header alone. */
+/* A file that was selected: a directory stands for its header alone. */
 struct included {
 	str path;
-	struct digest digest;
+	struct digest own, followed; /* of a link, and of what it leads to; else the same */
 };
 
 struct includes {
@@ -217,7 +217,6 @@ struct includes {
 	VEC(struct included) list;
 };
 
-/* A symbolic link counts as what it leads to. */
 static int include(struct includes *in, size_t i, struct cairn_err *err)
 {
 	const struct view_file *f = &in->t->view->files[i];
@@ -225,13 +224,11 @@ static int include(struct includes *in, size_t i, struct cairn_err *err)
 	const struct digest *own;
 	str resolved;
 
+	TRY(own_digest(in->t, i, &own, err));
+	one.own = one.followed = *own;
 	if (f->entry->type == LAYER_SYMLINK &&
-	    view_resolve(in->a, in->t->view, f->entry->path, &resolved, &f)) {
-		TRY(whole_digest(in->t, f, &one.digest, err));
-	} else {
-		TRY(own_digest(in->t, i, &own, err));
-		one.digest = *own;
-	}
+	    view_resolve(in->a, in->t->view, f->entry->path, &resolved, &f))
+		TRY(whole_digest(in->t, f, &one.followed, err));
 	vec_push(&in->list, one);
 	return 0;
 }
@@ -286,6 +283,9 @@ enum scheme {
 	SCHEME_N_,
 };
 
+/* Each scheme with links as they are, then with links followed. */
+#define VARIANTS (2 * SCHEME_N_)
+
 /* Bytes of a pattern before the first component with a wildcard, without the last '/'. */
 static size_t certain_len(str pattern)
 {
@@ -303,9 +303,15 @@ static void add_key(struct sha256 *h, str path)
 		sha256_add(h, path.ptr[i] == '/' ? "" : path.ptr + i, 1);
 }
 
-static struct digest join(const struct includes *in, const struct buildkit_selector *s,
-                          enum scheme scheme)
+static const struct digest *digest_in(const struct included *one, unsigned variant)
 {
+	return variant < SCHEME_N_ ? &one->own : &one->followed;
+}
+
+static struct digest join(const struct includes *in, const struct buildkit_selector *s,
+                          unsigned variant)
+{
+	enum scheme scheme = variant % SCHEME_N_;
 	str pattern = str_skip(s->path, 1);
 	size_t certain = s->wildcard ? certain_len(pattern) : pattern.len;
 	struct sha256 h;
@@ -323,13 +329,13 @@ static struct digest join(const struct includes *in, const struct buildkit_selec
 			add_key(&h, below);
 		if (scheme == SCHEME_NAMES)
 			sha256_add(&h, name.ptr, name.len);
-		add_digest(&h, &one->digest);
+		add_digest(&h, digest_in(one, variant));
 	}
 	return sha256_end(&h);
 }
 
 static int filtered(struct buildkit_tree *t, struct arena *a, const struct buildkit_selector *s,
-                    struct digest ret[SCHEME_N_], struct cairn_err *err)
+                    struct digest ret[VARIANTS], struct cairn_err *err)
 {
 	cleanup_ignore struct ignore *excludes = NULL;
 	struct includes in = { .t = t, .a = a };
@@ -339,16 +345,15 @@ static int filtered(struct buildkit_tree *t, struct arena *a, const struct build
 		TRY(ignore_new(s->excludes, s->n_excludes, &excludes, err));
 	in.excludes = excludes;
 	r = include_selector(&in, s, err);
-	for (enum scheme k = 0; r == 0 && k < SCHEME_N_; k++) {
-		if (in.list.len == 0)
-			ret[k] = digest_of("", 0);
-		else if (in.list.len == 1 && str_eq(layer_path_name(str_skip(s->path, 1)),
-		                                    layer_path_name(in.list.ptr[0].path)))
-			ret[k] = in.list.ptr[0].digest;
-		else if (in.list.len == 1 && k == SCHEME_PLAIN)
-			ret[k] = in.list.ptr[0].digest;
-		else
-			ret[k] = join(&in, s, k);
+	for (unsigned k = 0; r == 0 && k < VARIANTS; k++) {
+		const struct included *first = in.list.ptr;
+		bool alone = in.list.len == 1 && (k % SCHEME_N_ == SCHEME_PLAIN ||
+		                                  str_eq(layer_path_name(str_skip(s->path, 1)),
+		                                         layer_path_name(first->path)));
+
+		ret[k] = !in.list.len ? digest_of("", 0)
+		         : alone      ? *digest_in(first, k)
+		                      : join(&in, s, k);
 	}
 	vec_free(&in.list);
 	return r;
@@ -387,7 +392,7 @@ static size_t dedupe(struct buildkit_selector *s, size_t n)
 }
 
 static int selector_digests(struct buildkit_tree *t, struct arena *a,
-                            const struct buildkit_selector *s, struct digest ret[SCHEME_N_],
+                            const struct buildkit_selector *s, struct digest ret[VARIANTS],
                             bool *ret_found, struct cairn_err *err)
 {
 	const struct view_file *f = NULL;
@@ -400,7 +405,7 @@ static int selector_digests(struct buildkit_tree *t, struct arena *a,
 	if (!*ret_found)
 		return 0;
 	TRY(whole_digest(t, f, &ret[0], err));
-	for (enum scheme k = 1; k < SCHEME_N_; k++)
+	for (unsigned k = 1; k < VARIANTS; k++)
 		ret[k] = ret[0];
 	return 0;
 }
@@ -416,7 +421,7 @@ static void add_content(struct digest ret[BUILDKIT_CONTENTS_MAX], size_t *n,
 	ret[(*n)++] = d;
 }
 
-_Static_assert(BUILDKIT_CONTENTS_MAX == SCHEME_N_, "room for one digest of each scheme");
+_Static_assert(BUILDKIT_CONTENTS_MAX == VARIANTS, "room for one digest of each variant");
 
 int buildkit_tree_contents(struct buildkit_tree *t, const struct buildkit_selector *selectors,
                            size_t n, struct digest ret[BUILDKIT_CONTENTS_MAX], size_t *ret_n,
@@ -424,28 +429,28 @@ int buildkit_tree_contents(struct buildkit_tree *t, const struct buildkit_select
 {
 	cleanup_arena struct arena *a = arena_new();
 	struct buildkit_selector *s = arena_array(a, struct buildkit_selector, n);
-	struct sha256 h[SCHEME_N_];
+	struct sha256 h[VARIANTS];
 
 	*ret_n = 0;
 	if (n)
 		memcpy(s, selectors, n * sizeof(*s));
 	n = dedupe(s, n);
-	for (enum scheme k = 0; k < SCHEME_N_; k++)
+	for (unsigned k = 0; k < VARIANTS; k++)
 		sha256_init(&h[k]);
 	for (size_t i = 0; i < n; i++) {
-		struct digest d[SCHEME_N_];
+		struct digest d[VARIANTS];
 		bool found = false;
 
 		TRY(selector_digests(t, a, &s[i], d, &found, err));
 		if (!found)
 			return 0;
-		for (enum scheme k = 0; k < SCHEME_N_; k++) {
+		for (unsigned k = 0; k < VARIANTS; k++) {
 			if (i)
 				sha256_add(&h[k], "", 1);
 			add_digest(&h[k], &d[k]);
 		}
 	}
-	for (enum scheme k = 0; k < SCHEME_N_; k++) {
+	for (unsigned k = 0; k < VARIANTS; k++) {
 		struct digest joined = sha256_end(&h[k]);
 
 		add_content(ret, ret_n, &joined);

@@ -10,7 +10,7 @@
 
 #include "select.h"
 
-#define BUILDKIT_CONTENTS_MAX 3 /* versions of BuildKit differ for patterns */
+#define BUILDKIT_CONTENTS_MAX 6 /* versions of BuildKit differ for patterns */
 
 struct buildkit_tree;
 

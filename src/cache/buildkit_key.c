@@ -209,17 +209,18 @@ static void add_manifest_root(struct buildkit_op *op, const struct platform *p,
 	add_root(op, &key);
 }
 
-static bool make_base(const struct op_maker *m, const struct buildkit_manifests *manifests)
+static bool make_base(const struct op_maker *m)
 {
 	const struct image_config *c = m->node->base.config;
 	struct digest chain;
 
 	if (!m->node->base.ref.len)
 		return false;
-	for (size_t i = 0; manifests && i < manifests->n; i++)
+	for (size_t i = 0; i < ARRAY_SIZE(m->node->base.names); i++)
 		for (unsigned form = 0; form <= FORM_VARIANT; form += FORM_VARIANT)
-			add_manifest_root(m->op, &m->node->stage->platform, &manifests->ptr[i],
-			                  form);
+			if (!digest_none(&m->node->base.names[i]))
+				add_manifest_root(m->op, &m->node->stage->platform,
+				                  &m->node->base.names[i], form);
 	if (c->n_diff_ids) {
 		chain = image_config_chain_id(c, c->n_diff_ids);
 		add_root(m->op, &chain);
@@ -235,8 +236,7 @@ const struct graph_node *op_input(const struct graph_node *n)
 }
 
 int buildkit_op_new(struct arena *a, const struct graph_node *n, const struct key_env *env,
-                    const struct buildkit_contexts *contexts,
-                    const struct buildkit_manifests *manifests, struct buildkit_op **ret,
+                    const struct buildkit_contexts *contexts, struct buildkit_op **ret,
                     struct cairn_err *err)
 {
 	struct op_maker m = { a, n, env, contexts, arena_new_of(a, struct buildkit_op) };
@@ -245,7 +245,7 @@ int buildkit_op_new(struct arena *a, const struct graph_node *n, const struct ke
 	m.op->node = n;
 	switch (n->kind) {
 	case GRAPH_BASE:
-		known = make_base(&m, manifests);
+		known = make_base(&m);
 		break;
 	case GRAPH_RUN:
 		TRY(op_make_exec(&m, &known, err));

@@ -53,22 +53,12 @@ struct buildkit_contexts {
 	void *ctx;
 };
 
-/* What was pulled for a base image: digests that the reference may have had at the registry (of an
- * index, of the manifest). n may be 0: the layers alone are a key, too. */
-struct buildkit_manifests {
-	const struct digest *ptr;
-	size_t n;
-};
-
 /* The operation of a step; *ret is NULL when BuildKit has no such thing (scratch) or it is
  * not known how it would describe it.
  *
- * manifests  for a base image; may be NULL
- *
  * Fails as reading the context does. */
 int buildkit_op_new(struct arena *a, const struct graph_node *n, const struct key_env *env,
-                    const struct buildkit_contexts *contexts,
-                    const struct buildkit_manifests *manifests, struct buildkit_op **ret,
+                    const struct buildkit_contexts *contexts, struct buildkit_op **ret,
                     struct cairn_err *err);
 
 /* Digest of a record: of "<digest>@<output>". */

@@ -12,8 +12,11 @@
 #ifndef CAIRN_CACHE_CACHE_H
 #define CAIRN_CACHE_CACHE_H
 
+#include "buildkit_config.h"
 #include "buildkit_hash.h"
+#include "buildkit_import.h"
 #include "buildkit_key.h"
+#include "buildkit_match.h"
 #include "context.h"
 #include "keys.h"
 #include "mount_pointer.h"

@@ -4,7 +4,6 @@
 
 #include "build_opts.h"
 #include "engine/engine.h"
-#include "interrupt.h"
 #include "store/store.h"
 #include "workspace/workspace.h"
 
@@ -32,8 +31,7 @@ struct build_run {
 	struct outputs_opts oopts;
 	struct outputs *outputs;
 	int64_t started; /* clock_monotonic() */
-	struct interrupt *interrupt;
-	int cancel_fd; /* of the interrupt */
+	int cancel_fd;
 };
 
 /* --- build_engine.c: options of the command line as those of graph and engine --- */

@@ -172,6 +172,16 @@ static int load_config(struct store *s, const struct digest *config, struct aren
 	return image_config_parse(arena, arena_str(arena, strbuf_view(&bytes)), ret->config, err);
 }
 
+/* The manifest that it was pulled with, if it was. */
+static void known_manifest(struct store *s, const struct digest *config, struct digest *ret)
+{
+	struct cairn_err ignored;
+	bool found = false;
+
+	if (store_manifest_find(s, config, S(BASE_MANIFEST), ret, &found, &ignored) < 0 || !found)
+		*ret = (struct digest){ 0 };
+}
+
 int bases_reference(const struct bases *b, str text, struct reference *ret, bool *ret_pinned,
                     struct cairn_err *err)
 {
@@ -369,6 +379,8 @@ int base_resolve(void *ctx, struct arena *arena, str ref, const struct platform 
 	TRY(find_local(b, &w, &config, &found, err));
 	if (found) {
 		r = load_config(b->opts.store, &config, arena, ret, err);
+		ret->names[0] = w.ref.digest;
+		known_manifest(b->opts.store, &config, &ret->names[1]);
 		if (r != CAIRN_E_NOT_FOUND && r != CAIRN_E_DIGEST)
 			return r; /* else it is gone or damaged: asked for again */
 	}
@@ -377,5 +389,7 @@ int base_resolve(void *ctx, struct arena *arena, str ref, const struct platform 
 	TRY(r);
 	ret->config = arena_new_of(arena, struct image_config);
 	ret->config_digest = img->manifest.config.digest;
+	ret->names[0] = img->top_digest;
+	ret->names[1] = img->manifest_digest;
 	return image_config_parse(arena, arena_str(arena, img->config_bytes), ret->config, err);
 }

@@ -117,7 +117,6 @@ static void end_running(struct step *s)
 	s->work = NULL;
 	if (ran)
 		mounts_used(s, s->state == STEP_DONE);
-	need_release(s);
 	release_locks(s);
 }
 
@@ -416,7 +415,7 @@ void steps_advance(struct engine_build *b)
 	struct cairn_err err;
 	bool changed = true;
 
-	while (changed && !b->stopping && !b->draining) {
+	while (changed && !b->stopping) {
 		changed = false;
 		for (size_t i = 0; i < b->n && !b->stopping; i++) {
 			struct step *s = &b->steps[i];

@@ -24,9 +24,13 @@ static void nothing_known(struct cairn_err *ret)
 
 /* --- its index --------------------------------------------------------------------- */
 
-int supply_memory_read(void *ctx, void *p, size_t n, size_t *ret_n, struct cairn_err *err)
+struct memory {
+	str rest;
+};
+
+static int read_memory(void *ctx, void *p, size_t n, size_t *ret_n, struct cairn_err *err)
 {
-	struct supply_memory *m = ctx;
+	struct memory *m = ctx;
 
 	(void)err;
 	n = n < m->rest.len ? n : m->rest.len;
@@ -39,8 +43,8 @@ int supply_memory_read(void *ctx, void *p, size_t n, size_t *ret_n, struct cairn
 
 static int decompress(str blob, struct strbuf *out, struct cairn_err *err)
 {
-	struct supply_memory m = { blob };
-	struct layer_reader raw = { supply_memory_read, &m }, in;
+	struct memory m = { blob };
+	struct layer_reader raw = { read_memory, &m }, in;
 	cleanup_decompressor struct decompressor *d = decompress_new(&raw, LAYER_INDEX_MAX);
 	cleanup_free char *buf = xmalloc(COMPRESS_FRAME);
 	size_t n = 0;

@@ -128,6 +128,7 @@ struct graph_node {
 			str ref;                           /* normalised reference; "" = scratch */
 			const struct image_config *config; /* empty for scratch */
 			struct digest config_digest;       /* none for scratch */
+			struct digest names[2];            /* see struct graph_base */
 		} base;
 		struct graph_run run;
 		struct graph_copy copy;
@@ -174,6 +175,9 @@ struct graph_base {
 	str ref;                     /* as it should be shown */
 	struct image_config *config; /* allocated in the arena that was passed */
 	struct digest config_digest;
+	/* Digests that it has at its registry (of an index, of its manifest), as far as they are
+	 * known; none otherwise. Nothing of cairn's depends on them. */
+	struct digest names[2];
 };
 
 struct graph_opts {

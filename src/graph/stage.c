@@ -135,6 +135,7 @@ static int base_node(struct lower *l, str ref, struct graph_stage *stage, unsign
 		}
 		n->base.config = base.config;
 		n->base.config_digest = base.config_digest;
+		memcpy(n->base.names, base.names, sizeof(base.names));
 	}
 	n->id = (unsigned)l->nodes.len;
 	n->text = ref.len ? str_of(arena_printf(l->a, "FROM %.*s", STR(n->base.ref)))

@@ -94,7 +94,7 @@ static struct buildkit_op *op(struct fixture *x, const struct graph_node *n,
 	struct buildkit_op *ret = NULL;
 	struct cairn_err err;
 
-	assert_ok(buildkit_op_new(x->g->arena, n, env, &contexts, NULL, &ret, &err));
+	assert_ok(buildkit_op_new(x->g->arena, n, env, &contexts, &ret, &err));
 	assert_non_null(ret);
 	return ret;
 }
