@@ -216,6 +216,7 @@ int build_set_engine_opts(struct build_run *r, struct cairn_err *err)
 	e->graph = r->graph;
 	e->contexts = &r->contexts;
 	e->cancel_fd = r->cancel_fd;
+	e->drain_fd = interrupt_drain_fd(r->interrupt);
 	e->fetch_base = base_fetch;
 	e->fetch_progress = base_fetch_progress;
 	e->fetch_stop = base_fetch_stop;

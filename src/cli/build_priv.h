@@ -4,6 +4,7 @@
 
 #include "build_opts.h"
 #include "engine/engine.h"
+#include "interrupt.h"
 #include "store/store.h"
 #include "workspace/workspace.h"
 
@@ -31,7 +32,8 @@ struct build_run {
 	struct outputs_opts oopts;
 	struct outputs *outputs;
 	int64_t started; /* clock_monotonic() */
-	int cancel_fd;
+	struct interrupt *interrupt;
+	int cancel_fd; /* of the interrupt */
 };
 
 /* --- build_engine.c: options of the command line as those of graph and engine --- */

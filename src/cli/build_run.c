@@ -1,8 +1,6 @@
 /* cairn build: from options to an image in the store. */
 #include "build_priv.h"
 
-#include <signal.h>
-#include <sys/signalfd.h>
 #include <sys/sysinfo.h>
 
 #include "background_sync.h"
@@ -91,20 +89,6 @@ static int parse(struct build_run *r, struct cairn_err *err)
 static void tick(void *ctx, int64_t now_ns)
 {
 	(void)progress_tick(ctx, now_ns);
-}
-
-/* SIGINT and SIGTERM become readable instead of ending the process. */
-static int catch_signals(struct build_run *r, struct cairn_err *err)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	if (pthread_sigmask(SIG_BLOCK, &set, NULL) != 0)
-		return cairn_fail_sys(err, "block signals");
-	r->cancel_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	return r->cancel_fd < 0 ? cairn_fail_sys(err, "signalfd") : 0;
 }
 
 static int tag_image(struct build_run *r, const struct engine_image *im, const char **names,
@@ -244,8 +228,7 @@ static void run_done(struct build_run *r)
 	map_done(&r->build_args);
 	map_done(&r->contexts);
 	map_done(&r->context_values);
-	if (r->cancel_fd >= 0)
-		close(r->cancel_fd);
+	interrupt_free(r->interrupt);
 	arena_free(r->a);
 }
 
@@ -297,7 +280,8 @@ static int start(struct build_run *r, struct cairn_err *err)
 	TRY(check_tags(r, err));
 	TRY(parse(r, err)); /* may wait for a terminal or a pipe: signals still end the process */
 	TRY(load_settings(r, err));
-	TRY(catch_signals(r, err));
+	TRY(interrupt_new(r->ctx->envp, &r->interrupt, err));
+	r->cancel_fd = interrupt_stop_fd(r->interrupt);
 	TRY(store_open(&sopts, &r->store, err));
 	bopts.store = r->store;
 	bopts.pool = r->pool;
@@ -335,6 +319,23 @@ static bool from_stdin(const struct cli_build_opts *o)
 	return o->file && strcmp(o->file, "-") == 0;
 }
 
+/* Run what the plan says; a machine that is about to go is noticed from now on. */
+static int execute(struct build_run *r, struct engine_image *im, struct cairn_err *err)
+{
+	enum interrupt_cause cause;
+	int got;
+
+	if (engine_work(r->build))
+		interrupt_watch(r->interrupt);
+	got = engine_run(r->build, im, err);
+	cause = interrupt_cause(r->interrupt);
+	if (got == CAIRN_E_CANCELLED && cause != INTERRUPT_NONE)
+		return cairn_fail(err, CAIRN_E_CANCELLED,
+		                  "%s; finished steps are kept, the next build goes on from there",
+		                  interrupt_text(cause));
+	return got;
+}
+
 /* What the build did is told to whoever asks later; a build does not fail for that. */
 static void keep_report(struct build_run *r, const struct engine_image *im)
 {
@@ -369,7 +370,7 @@ static int build_once(const struct cli_build_opts *o, struct cairn_ctx *ctx, int
 		return enter_userns(ctx, ret_status, err);
 	}
 	if (got == 0)
-		got = engine_run(r.build, &im, err);
+		got = execute(&r, &im, err);
 	if (got == 0)
 		got = finish(&r, &im, err);
 	*ret_again = got < 0 && r.build && engine_demoted(r.build) && !from_stdin(o);

@@ -185,11 +185,11 @@ static bool has_notices(char *const *envp)
 	struct cairn_err ignored;
 	const char *off = ctx_env(envp, "AWS_EC2_METADATA_DISABLED");
 
+	strbuf_init(&vendor, 256);
 	if (off && strcasecmp(off, "true") == 0)
 		return false;
 	if (ctx_env(envp, "AWS_EC2_METADATA_SERVICE_ENDPOINT"))
 		return true;
-	strbuf_init(&vendor, 256);
 	return fs_read_file(AT_FDCWD, VENDOR_FILE, &vendor, &ignored) == 0 &&
 	       str_starts(strbuf_view(&vendor), S(VENDOR_EC2));
 }

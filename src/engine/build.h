@@ -93,6 +93,8 @@ struct engine_opts {
 	bool unregistered; /* do not put the image into the store: its times will be changed */
 
 	int cancel_fd; /* readable when the user wants to stop; -1 = never */
+	int drain_fd;  /* readable when no further step shall be started: those that run end, then
+	                  the  build fails with CAIRN_E_CANCELLED unless it is complete; -1 = never */
 	void (*tick)(void *ctx, int64_t now_ns); /* called about ten times a second; may be NULL */
 	void *tick_ctx;
 };

@@ -12,6 +12,7 @@
 enum polled_kind {
 	POLLED_POOL, /* one of the two */
 	POLLED_CANCEL,
+	POLLED_DRAIN,
 	POLLED_STDOUT,
 	POLLED_STDERR,
 	POLLED_END, /* the command has ended */
@@ -46,6 +47,8 @@ static void watch_all(struct engine_build *b, struct watch *w)
 		add(w, mount_cache_fd(b->opts->mounts), POLLED_POOL, NULL);
 	if (!b->cancelled)
 		add(w, b->opts->cancel_fd, POLLED_CANCEL, NULL);
+	if (!b->draining)
+		add(w, b->opts->drain_fd, POLLED_DRAIN, NULL);
 	for (size_t i = 0; i < b->n; i++) {
 		struct step *s = &b->steps[i];
 		const struct step_run *r = s->run;
@@ -80,6 +83,9 @@ static void handle(struct engine_build *b, const struct polled *p)
 		break; /* collected once a round */
 	case POLLED_CANCEL:
 		cancel(b);
+		break;
+	case POLLED_DRAIN:
+		b->draining = true;
 		break;
 	case POLLED_STDOUT:
 		step_output(s, RUN_STDOUT);
@@ -138,7 +144,7 @@ static bool all_there(struct engine_build *b)
 
 void loop_run(struct engine_build *b)
 {
-	size_t max = 4 + 3 * b->n;
+	size_t max = 5 + 3 * b->n;
 	struct watch w = { arena_array(b->arena, struct pollfd, max),
 		           arena_array(b->arena, struct polled, max), 0 };
 
@@ -146,6 +152,8 @@ void loop_run(struct engine_build *b)
 		int timeout;
 
 		steps_advance(b);
+		if (b->draining && !b->running && any_waiting(b))
+			cancel(b);
 		if (!b->running && !b->fetching && (b->stopping || all_there(b)))
 			return;
 		timeout = b->running < b->jobs && any_waiting(b) ? STORE_LOCK_RETRY_MS : TICK_MS;

@@ -7,6 +7,8 @@
 
 #include <stdio.h>
 
+#include "unpacked.h"
+#include "util/fs.h"
 #include "util/pool.h"
 
 /* What a step was given already; bits of step->supplied. */
@@ -24,6 +26,15 @@ struct fetch_part {
 	const struct graph_node *base; /* the image that the chain begins with */
 };
 
+/* Files of one layer to be brought by themselves. */
+struct fetch_pick {
+	const struct chain_layer *layer;
+	const struct layer_entry **entries;
+	size_t n;
+	size_t i;  /* number of the layer */
+	char *dir; /* owned until the step has it */
+};
+
 #define KEYS_MAX 2 /* content key, key of a --link layer */
 
 struct step_fetch {
@@ -34,6 +45,9 @@ struct step_fetch {
 	struct arena *arena; /* of the thread, then of the build */
 	struct fetch_part *parts;
 	size_t n_parts;
+	struct fetch_pick *picks;
+	size_t n_picks;
+	bool pick_failed;
 	struct digest keys[KEYS_MAX]; /* to ask the remotes for */
 	struct supply_found found[KEYS_MAX];
 	size_t n_keys;
@@ -65,8 +79,24 @@ static struct step_fetch *fetch_new(struct engine_build *b, struct step *s, enum
 	return f;
 }
 
+static void remove_dir(char *dir)
+{
+	struct cairn_err ignored;
+
+	if (dir)
+		(void)fs_remove_tree(AT_FDCWD, dir, &ignored);
+	free(dir);
+}
+
+static void drop_picks(struct step_fetch *f)
+{
+	for (size_t i = 0; i < f->n_picks; i++)
+		remove_dir(f->picks[i].dir);
+}
+
 static void fetch_free(struct step_fetch *f)
 {
+	drop_picks(f);
 	arena_free(f->arena);
 	free(f);
 }
@@ -115,6 +145,14 @@ static int run_fetch(void *ctx, struct cairn_err *err)
 
 	for (size_t i = 0; i < f->n_parts; i++)
 		TRY(bring(f->b, &f->parts[i], err));
+	for (size_t i = 0; i < f->n_picks && !f->pick_failed; i++) {
+		const struct fetch_pick *p = &f->picks[i];
+		int r = supply_pick(f->b->opts->supply, p->layer, p->entries, p->n, p->dir, err);
+
+		if (r == CAIRN_E_CANCELLED || r == CAIRN_E_SYSTEM)
+			return r;
+		f->pick_failed = r < 0; /* then the whole layer shows what is wrong */
+	}
 	return supply_find(f->b->opts->supply, f->keys, f->n_keys, f->arena, f->found, err);
 }
 
@@ -136,6 +174,9 @@ static void step_fetched(struct step_fetch *f, int result, const struct cairn_er
 
 	s->fetch = NULL;
 	s->supplied |= f->need;
+	s->no_pick |= f->pick_failed;
+	for (size_t i = 0; result == 0 && !f->pick_failed && i < f->n_picks; i++)
+		s->picked[f->picks[i].i] = steal_ptr(&f->picks[i].dir);
 	if (result < 0)
 		failure = *err;
 	else
@@ -160,6 +201,7 @@ static void fetch_done(void *ctx, int result, const struct cairn_err *err)
 		b->demoted |= worth_nothing(result);
 		steps_stop(b, err);
 	}
+	drop_picks(f);
 	vec_push(&b->fetched, f->arena); /* records that were found live there */
 	free(f);
 }
@@ -175,7 +217,7 @@ static void start(struct step_fetch *f)
 /* Start what was collected; *ret_there: there is nothing to do. */
 static void start_or_free(struct step_fetch *f, bool *ret_there)
 {
-	*ret_there = !f->n_parts && !f->n_keys;
+	*ret_there = !f->n_parts && !f->n_picks && !f->n_keys;
 	if (*ret_there) {
 		f->step->supplied |= f->need;
 		fetch_free(f);
@@ -241,20 +283,82 @@ void need_content(struct step *s, bool *ret_there)
 	start_or_free(f, ret_there);
 }
 
-/* Layers whose directories the selected files are in. */
-static const bool *selected_layers(const struct step_fetch *f, const struct step *s, size_t operand)
+/* The selected files with content, layer by layer. */
+struct by_layer {
+	const struct layer_entry **entries;
+	size_t n;
+};
+
+static struct by_layer *split(struct step_fetch *f, const struct selection *sel, size_t n_layers)
 {
-	const struct selection *sel = &s->selections[operand];
-	size_t n = build_step(s->b, s->operands[operand].node)->chain->n;
-	bool *files = arena_array(f->arena, bool, n + 1);
+	struct by_layer *all = arena_array(f->arena, struct by_layer, n_layers + 1);
 
-	for (size_t i = 0; i < sel->n_items; i++) {
-		enum layer_type type = sel->items[i].file->entry->type;
-
-		if (type == LAYER_FILE || type == LAYER_HARDLINK)
-			files[sel->items[i].file->layer] = true;
+	for (size_t i = 0; i < sel->n_items; i++)
+		all[sel->items[i].file->layer].n++;
+	for (size_t i = 0; i < n_layers; i++) {
+		all[i].entries = arena_array(f->arena, const struct layer_entry *, all[i].n + 1);
+		all[i].n = 0;
 	}
-	return files;
+	for (size_t i = 0; i < sel->n_items; i++) {
+		const struct view_file *file = sel->items[i].file;
+		struct by_layer *l = &all[file->layer];
+
+		if (file->entry->type == LAYER_FILE || file->entry->type == LAYER_HARDLINK)
+			l->entries[l->n++] = file->entry;
+	}
+	return all;
+}
+
+static int has_dir(const struct engine_build *b, const struct chain *c, size_t i, struct arena *a,
+                   bool *ret, struct cairn_err *err)
+{
+	struct digest *ids = arena_array(a, struct digest, i + 1);
+	const struct unpacked u = { b->opts->store, NULL, ids, i + 1 };
+	char *dir = NULL;
+
+	for (size_t k = 0; k <= i; k++)
+		ids[k] = c->layers[k].diff_id;
+	TRY(unpacked_dir_find(&u, a, &dir, err));
+	*ret = dir != NULL;
+	return 0;
+}
+
+/* Layer i of the step that a COPY takes files from: by themselves, or (*ret_whole) with all the
+ * rest. */
+static int plan_layer(struct step_fetch *f, const struct chain *c, size_t i,
+                      const struct by_layer *l, bool *ret_whole, struct cairn_err *err)
+{
+	struct step *s = f->step;
+	struct fetch_pick *p;
+	bool there = false;
+
+	if (!l->n || s->picked[i])
+		return 0;
+	TRY(has_dir(f->b, c, i, f->arena, &there, err));
+	if (there)
+		return 0;
+	if (s->no_pick || !supply_can_pick(f->b->opts->supply, &c->layers[i], l->entries, l->n)) {
+		*ret_whole = true;
+		return 0;
+	}
+	p = &f->picks[f->n_picks++];
+	*p = (struct fetch_pick){ &c->layers[i], l->entries, l->n, i, NULL };
+	return store_tmp_dir(f->b->opts->store, &p->dir, err);
+}
+
+static int add_copied(struct step_fetch *f, const struct step *of, const struct selection *sel,
+                      struct cairn_err *err)
+{
+	const struct chain *c = of->chain;
+	struct by_layer *all = split(f, sel, c->n);
+	bool *files = arena_array(f->arena, bool, c->n + 1);
+
+	if (!f->step->picked)
+		f->step->picked = arena_array(f->b->arena, char *, c->n + 1);
+	f->picks = arena_array(f->arena, struct fetch_pick, c->n + 1);
+	for (size_t i = 0; i < c->n; i++)
+		TRY(plan_layer(f, c, i, &all[i], &files[i], err));
+	return add_part(f, of, SUPPLY_INDEX, files, err);
 }
 
 static int add_operands(struct step_fetch *f, struct step *s, struct cairn_err *err)
@@ -268,7 +372,7 @@ static int add_operands(struct step_fetch *f, struct step *s, struct cairn_err *
 		if (s->node->kind == GRAPH_RUN)
 			TRY(add_part(f, of, SUPPLY_FILES, NULL, err));
 		else
-			TRY(add_part(f, of, SUPPLY_INDEX, selected_layers(f, s, i), err));
+			TRY(add_copied(f, of, &s->selections[i], err));
 	}
 	return 0;
 }
@@ -323,12 +427,24 @@ int need_inputs(struct step *s, bool *ret_there, struct cairn_err *err)
 		fetch_free(f);
 		return r;
 	}
-	if (f->n_parts)
+	if (f->n_parts || f->n_picks)
 		f->need = 0; /* looked at again: what came may show that more is needed */
 	start_or_free(f, ret_there);
 	if (!*ret_there)
 		step_show(s);
 	return 0;
+}
+
+void need_release(struct step *s)
+{
+	const struct graph_source *from = &s->node->copy.from;
+	size_t n;
+
+	if (!s->picked)
+		return;
+	n = build_step(s->b, from->node)->chain->n;
+	for (size_t i = 0; i < n; i++)
+		remove_dir(steal_ptr(&s->picked[i]));
 }
 
 /* --- ahead of time --------------------------------------------------------------------- */

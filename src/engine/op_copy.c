@@ -153,6 +153,7 @@ static int open_layers(struct step_work *w, const struct chain *c, int **ret, st
 	int *fds = arena_array(w->arena, int, c->n + 1);
 	bool *used = arena_array(w->arena, bool, c->n + 1);
 	const struct selection *sel = &w->step->selections[0];
+	char *const *picked = w->step->picked;
 	char **dirs = NULL;
 
 	for (size_t i = 0; i < sel->n_items; i++) {
@@ -160,12 +161,16 @@ static int open_layers(struct step_work *w, const struct chain *c, int **ret, st
 
 		used[f->layer] |= f->entry->type == LAYER_FILE || f->entry->type == LAYER_HARDLINK;
 	}
+	for (size_t i = 0; picked && i < c->n; i++)
+		used[i] &= !picked[i];
 	TRY(trees_dirs(w->step->b, c, used, w->arena, &dirs, err));
 	for (size_t i = 0; i < c->n; i++) {
+		const char *dir = picked && picked[i] ? picked[i] : used[i] ? dirs[i] : NULL;
+
 		fds[i] = -1;
-		if (!used[i])
+		if (!dir)
 			continue;
-		TRY(fs_open_dir(AT_FDCWD, dirs[i], &fds[i], err));
+		TRY(fs_open_dir(AT_FDCWD, dir, &fds[i], err));
 		work_keep_fd(w, fds[i]);
 	}
 	*ret = fds;

@@ -117,6 +117,7 @@ static void end_running(struct step *s)
 	s->work = NULL;
 	if (ran)
 		mounts_used(s, s->state == STEP_DONE);
+	need_release(s);
 	release_locks(s);
 }
 
@@ -415,7 +416,7 @@ void steps_advance(struct engine_build *b)
 	struct cairn_err err;
 	bool changed = true;
 
-	while (changed && !b->stopping) {
+	while (changed && !b->stopping && !b->draining) {
 		changed = false;
 		for (size_t i = 0; i < b->n && !b->stopping; i++) {
 			struct step *s = &b->steps[i];

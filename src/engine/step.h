@@ -86,8 +86,12 @@ struct step {
 	const struct record *record; /* that gave the chain, once DONE; NULL: a base image */
 	const char *from;            /* name of the remote that had it; NULL: it was here */
 	const struct chain *chain;   /* what it ends with, once DONE */
-	bool by_definition;       /* its definition key, or a base image's config, gave the chain */
-	bool shown;               /* EVENT_START was told */
+	bool by_definition; /* its definition key, or a base image's config, gave the chain */
+	bool shown;         /* EVENT_START was told */
+	/* COPY --from: directories that hold only the files it takes, by number of the layer;
+	 * NULL: the layer's own directory. */
+	char **picked;
+	bool no_pick;             /* that did not work: layers are brought whole */
 	struct step_fetch *fetch; /* what is being fetched for it now */
 	unsigned supplied;        /* enum need: what it was given already */
 	struct store_lock *lock;
@@ -126,6 +130,7 @@ struct engine_build {
 	unsigned jobs;
 	bool stopping; /* something failed: start nothing more */
 	bool cancelled;
+	bool draining;        /* start nothing more, but let what runs end */
 	bool demoted;         /* a hit's layer proved to be damaged or gone */
 	struct cairn_err err; /* the first failure */
 };
@@ -224,6 +229,8 @@ int need_operands(struct step *s, bool *ret_there, struct cairn_err *err);
 int need_inputs(struct step *s, bool *ret_there, struct cairn_err *err);
 /* Ask the remotes for the step's content key, when that may help. A hit completes the step. */
 void need_content(struct step *s, bool *ret_there);
+/* What was brought for this step alone goes. */
+void need_release(struct step *s);
 /* Begin to bring the files that commands will stand on, before their steps can start. */
 void need_ahead(struct engine_build *b);
 /* The files of the image, when outputs want them. */

@@ -86,6 +86,15 @@ int supply_ready(struct supply *s, const struct chain *c, enum supply_level leve
 int supply_fetch(struct supply *s, const struct chain *c, enum supply_level level,
                  const bool *files, struct cairn_err *err);
 
+/* Files of a layer by themselves, when its index is in the store and says where they lie: by range,
+ * into `dir`, at the paths of their entries (contents only). Is that possible and worth it - less
+ * than half of the layer? Files whose digest is not the entry's are CAIRN_E_DIGEST. Blocks. */
+bool supply_can_pick(struct supply *s, const struct chain_layer *layer,
+                     const struct layer_entry *const *entries, size_t n);
+int supply_pick(struct supply *s, const struct chain_layer *layer,
+                const struct layer_entry *const *entries, size_t n, const char *dir,
+                struct cairn_err *err);
+
 /* How far the fetches that run are, all together. */
 struct supply_progress {
 	unsigned layers;      /* that are on their way */

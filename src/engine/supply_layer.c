@@ -24,13 +24,9 @@ static void nothing_known(struct cairn_err *ret)
 
 /* --- its index --------------------------------------------------------------------- */
 
-struct memory {
-	str rest;
-};
-
-static int read_memory(void *ctx, void *p, size_t n, size_t *ret_n, struct cairn_err *err)
+int supply_memory_read(void *ctx, void *p, size_t n, size_t *ret_n, struct cairn_err *err)
 {
-	struct memory *m = ctx;
+	struct supply_memory *m = ctx;
 
 	(void)err;
 	n = n < m->rest.len ? n : m->rest.len;
@@ -43,8 +39,8 @@ static int read_memory(void *ctx, void *p, size_t n, size_t *ret_n, struct cairn
 
 static int decompress(str blob, struct strbuf *out, struct cairn_err *err)
 {
-	struct memory m = { blob };
-	struct layer_reader raw = { read_memory, &m }, in;
+	struct supply_memory m = { blob };
+	struct layer_reader raw = { supply_memory_read, &m }, in;
 	cleanup_decompressor struct decompressor *d = decompress_new(&raw, LAYER_INDEX_MAX);
 	cleanup_free char *buf = xmalloc(COMPRESS_FRAME);
 	size_t n = 0;

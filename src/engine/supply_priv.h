@@ -50,6 +50,12 @@ bool supply_doubted(struct supply *s, const struct digest *diff_id);
 size_t supply_places(struct supply *s, const struct digest *diff_id, struct arena *a,
                      struct supply_layer **ret);
 
+/* Bytes in memory as a layer_reader. */
+struct supply_memory {
+	str rest;
+};
+int supply_memory_read(void *memory, void *p, size_t n, size_t *ret_n, struct cairn_err *err);
+
 /* --- supply_layer.c: one layer -------------------------------------------------- */
 
 /* A layer of a chain that is brought. */

@@ -4,9 +4,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cases.h"
 #include "util/fs.h"
-#include "util/num.h"
-#include "world.h"
 
 #define THREADS   8
 #define PER_WRITE 6 /* entries of one thread */
@@ -14,59 +13,6 @@
 #define LOOK_UPS  20
 #define REQUESTS  50 /* most for LOOK_UPS */
 #define BIG       (20u << 20)
-
-static struct digest key_of(const char *text)
-{
-	return digest_of(text, strlen(text));
-}
-
-static struct descriptor blob_of(str bytes, const char *type)
-{
-	return (struct descriptor){ .media_type = str_of(type),
-		                    .digest = digest_of(bytes.ptr, bytes.len),
-		                    .size = bytes.len };
-}
-
-/* Put a text as a layer's blob. */
-static struct descriptor put_text(struct remote *r, const char *text)
-{
-	struct remote_source src = { .fd = -1, .bytes = str_of(text) };
-	struct descriptor d = blob_of(src.bytes, MEDIA_OCI_LAYER "+zstd");
-	struct cairn_err err;
-
-	assert_ok(remote_blob_put(r, &d, &src, &err));
-	return d;
-}
-
-/* The entry is that text; NULL: there is none. */
-static void check_entry(struct remote *r, const struct digest *key, const char *want)
-{
-	struct strbuf b cleanup_strbuf;
-	struct cairn_err err;
-	bool found = false;
-
-	strbuf_init(&b, REMOTE_ENTRY_MAX);
-	assert_ok(remote_entry_get(r, key, &b, &found, &err));
-	if (found != (want != NULL))
-		fail_msg("entry is '%.*s', not '%s'", STR(strbuf_view(&b)), want ? want : "(none)");
-	if (want)
-		assert_str(strbuf_view(&b), want);
-}
-
-static void put_entry(struct remote *r, const char *key, const char *text)
-{
-	struct digest k = key_of(key);
-	struct cairn_err err;
-
-	assert_ok(remote_entry_put(r, &k, str_of(text), NULL, 0, false, &err));
-}
-
-static int add_bytes(void *ctx, const void *p, size_t n, struct cairn_err *err)
-{
-	(void)err;
-	strbuf_add(ctx, p, n);
-	return 0;
-}
 
 /* --- entries and blobs ------------------------------------------------------------- */
 
@@ -515,63 +461,6 @@ void test_cache__bounds(void **state)
 
 /* --- pointers --------------------------------------------------------------------------- */
 
-/* The pointer holds that, in r's own scope when `own`; *ret_version (owned) may be NULL. */
-static void check_pointer(struct remote *r, const char *want, bool own, char **ret_version)
-{
-	struct digest name = key_of("pointer");
-	struct strbuf b cleanup_strbuf;
-	cleanup_free char *version = NULL;
-	struct cairn_err err;
-	bool found = false;
-
-	strbuf_init(&b, REMOTE_POINTER_MAX);
-	assert_ok(remote_pointer_get(r, &name, &b, &version, &found, &err));
-	assert_int_equal(found, want != NULL);
-	assert_int_equal(version != NULL, own && found);
-	if (want)
-		assert_str(strbuf_view(&b), want);
-	if (ret_version)
-		*ret_version = steal_ptr(&version);
-}
-
-static bool put_pointer(struct remote *r, const char *text, const char *version)
-{
-	struct digest name = key_of("pointer");
-	struct cairn_err err;
-	bool lost = false;
-
-	assert_ok(remote_pointer_put(r, &name, str_of(text), NULL, 0, version, &lost, &err));
-	return !lost;
-}
-
-static void check_pointers(struct world *w)
-{
-	static const char *const from_main[] = { "", NULL };
-	cleanup_remote struct remote *r = world_remote(w, NULL, NULL);
-	cleanup_remote struct remote *pr = world_remote(w, "pr", from_main);
-	cleanup_free char *first = NULL, *second = NULL, *third = NULL;
-	bool exact = w->conditions || w->kind == WORLD_REGISTRY; /* one after the other */
-
-	check_pointer(r, NULL, true, NULL);
-	assert_true(put_pointer(r, "one", NULL));
-	check_pointer(r, "one", true, &first);
-	check_pointer(pr, "one", false, NULL);
-	if (exact)
-		assert_false(put_pointer(r, "again", NULL));
-	assert_true(put_pointer(r, "two", first));
-	check_pointer(r, "two", true, &second);
-	if (exact)
-		assert_false(put_pointer(r, "lost", first));
-	check_pointer(r, "two", true, NULL);
-	assert_true(put_pointer(r, "three", second));
-	check_pointer(r, "three", true, &third);
-	assert_true(put_pointer(r, "four", third));
-	check_pointer(r, "four", true, NULL);
-	assert_true(put_pointer(pr, "of pr", NULL));
-	check_pointer(pr, "of pr", true, NULL);
-	check_pointer(r, "four", true, NULL);
-}
-
 void test_cache__pointers(void **state)
 {
 	struct world w cleanup_world;
@@ -579,73 +468,6 @@ void test_cache__pointers(void **state)
 	(void)state;
 	world_open(&w, NULL);
 	check_pointers(&w);
-}
-
-/* "7 of 2": the counter, and who wrote it: two writers must not write the same. */
-static int read_counter(str text, uint64_t *ret, struct cairn_err *err)
-{
-	str number, rest;
-
-	(void)str_cut(text, ' ', &number, &rest);
-	return num_u64(number, 1000, ret, err);
-}
-
-/* A counter that several threads raise; where writes have conditions no step is lost. */
-static void *raise_counter(void *arg)
-{
-	struct writer *t = arg;
-	struct digest name = key_of("counter");
-
-	for (unsigned done = 0; done < PER_WRITE;) {
-		cleanup_free char *version = NULL, *text = NULL;
-		struct strbuf b cleanup_strbuf;
-		bool found = false, lost = false;
-		uint64_t n = 0;
-
-		strbuf_init(&b, 100);
-		t->rc = remote_pointer_get(t->r, &name, &b, &version, &found, &t->err);
-		if (t->rc == 0 && found)
-			t->rc = read_counter(strbuf_view(&b), &n, &t->err);
-		text = xasprintf("%llu of %u", (unsigned long long)n + 1, t->id);
-		if (t->rc == 0)
-			t->rc = remote_pointer_put(t->r, &name, str_of(text), NULL, 0, version,
-			                           &lost, &t->err);
-		if (t->rc < 0)
-			return NULL;
-		done += !lost;
-	}
-	return NULL;
-}
-
-static void check_counter(struct world *w, bool exact)
-{
-	cleanup_remote struct remote *r = world_remote(w, NULL, NULL);
-	struct digest name = key_of("counter");
-	cleanup_free char *version = NULL;
-	struct writer writers[4];
-	pthread_t threads[4];
-	struct strbuf b cleanup_strbuf;
-	struct cairn_err err;
-	bool found = false;
-	uint64_t n = 0;
-
-	for (size_t i = 0; i < ARRAY_SIZE(threads); i++) {
-		writers[i] = (struct writer){ .r = r, .id = (unsigned)i };
-		assert_int_equal(pthread_create(&threads[i], NULL, raise_counter, &writers[i]), 0);
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(threads); i++)
-		(void)pthread_join(threads[i], NULL);
-	for (size_t i = 0; i < ARRAY_SIZE(threads); i++)
-		if (writers[i].rc < 0)
-			fail_msg("%s", writers[i].err.msg);
-	strbuf_init(&b, 100);
-	assert_ok(remote_pointer_get(r, &name, &b, &version, &found, &err));
-	assert_true(found);
-	assert_ok(read_counter(strbuf_view(&b), &n, &err));
-	if (exact)
-		assert_int_equal(n, ARRAY_SIZE(threads) * PER_WRITE);
-	else
-		assert_in_range(n, PER_WRITE, ARRAY_SIZE(threads) * PER_WRITE);
 }
 
 void test_cache__pointer_of_many_writers(void **state)
@@ -667,7 +489,7 @@ void test_cache__ten_thousand_entries(void **state)
 
 	(void)state;
 	world_open(&w, "seed");
-	world_seed(&w, MANY);
+	world_seed(&w, MANY, MANY / LOOK_UPS);
 	r = world_remote(&w, NULL, NULL);
 	before = world_requests(&w);
 	for (unsigned i = 0; i < LOOK_UPS; i++) {
@@ -683,104 +505,6 @@ void test_cache__ten_thousand_entries(void **state)
 		check_entry(r, &key, NULL);
 	}
 	assert_in_range(world_requests(&w) - before, 0, 2 * REQUESTS);
-}
-
-/* --- a registry's manners --------------------------------------------------------------- */
-
-/* Before anything is opened: skip() does not come back. */
-static void only_registries(void)
-{
-	if (world_kind() == WORLD_REGISTRY)
-		return;
-	(void)printf("only a registry has tags\n");
-	skip();
-}
-
-/* Tags that cannot be moved: the first entry stays, and pointers count. */
-void test_cache__immutable_tags(void **state)
-{
-	struct world w cleanup_world;
-	cleanup_remote struct remote *r = NULL;
-	struct digest key = key_of("k");
-	struct descriptor blob;
-	struct cairn_err err;
-
-	(void)state;
-	only_registries();
-	world_open(&w, NULL);
-	world_immutable(&w, true);
-	r = world_remote(&w, NULL, NULL);
-	blob = put_text(r, "immutable");
-	assert_ok(remote_entry_put(r, &key, S("{\"n\":1}"), &blob, 1, false, &err));
-	assert_ok(remote_entry_put(r, &key, S("{\"n\":1}"), &blob, 1, false, &err));
-	assert_ok(remote_entry_put(r, &key, S("{\"n\":1}"), &blob, 1, true, &err));
-	assert_ok(remote_entry_put(r, &key, S("{\"n\":2}"), &blob, 1, true, &err));
-	check_entry(r, &key, "{\"n\":1}");
-	check_pointers(&w);
-	check_counter(&w, true);
-}
-
-/* The registry's clean-up keeps what entries and pointers bring, and takes what nothing names. */
-void test_cache__registry_collects_garbage(void **state)
-{
-	struct world w cleanup_world;
-	cleanup_remote struct remote *r = NULL;
-	struct digest key = key_of("k"), none = key_of("none");
-	struct descriptor kept[3], alone;
-	struct strbuf b cleanup_strbuf;
-	struct cairn_err err;
-	bool lost;
-
-	(void)state;
-	only_registries();
-	world_open(&w, NULL);
-	r = world_remote(&w, NULL, NULL);
-	strbuf_init(&b, 100);
-	kept[0] = put_text(r, "kept layer");
-	kept[1] = put_text(r, "kept index");
-	kept[1].media_type = S("application/vnd.example.index+zstd");
-	kept[2] = put_text(r, "kept pack");
-	assert_ok(remote_entry_put(r, &key, S("{}"), kept, 2, false, &err));
-	assert_ok(remote_entry_put(r, &none, S("{}"), NULL, 0, false, &err));
-	assert_ok(remote_pointer_put(r, &key, S("{}"), &kept[2], 1, NULL, &lost, &err));
-	alone = put_text(r, "sent, and then the machine died");
-	world_collect();
-	for (size_t i = 0; i < ARRAY_SIZE(kept); i++)
-		assert_ok(remote_blob_read(r, &kept[i], &b, &err));
-	check_entry(r, &key, "{}");
-	check_entry(r, &none, "{}");
-	assert_fails(remote_blob_read(r, &alone, &b, &err), CAIRN_E_NOT_FOUND);
-	assert_fails(remote_entry_put(r, &key, S("{}"), &alone, 1, true, &err), CAIRN_E_NOT_FOUND);
-	alone = put_text(r, "sent, and then the machine died");
-	assert_ok(remote_entry_put(r, &key, S("{\"n\":2}"), &alone, 1, true, &err));
-	check_entry(r, &key, "{\"n\":2}");
-}
-
-/* A manifest that somebody tagged as another key's is not that key's entry. */
-void test_cache__moved_tag(void **state)
-{
-	struct world w cleanup_world;
-	cleanup_remote struct remote *r = NULL;
-	struct digest one = key_of("one"), two = key_of("two");
-	struct strbuf bytes cleanup_strbuf;
-	cleanup_free char *type = NULL;
-	struct reference ref;
-	struct cairn_err err;
-
-	(void)state;
-	only_registries();
-	world_open(&w, NULL);
-	r = world_remote(&w, NULL, NULL);
-	put_entry(r, "one", "{}");
-	strbuf_init(&bytes, MANIFEST_MAX);
-	assert_ok(reference_parse(str_of(w.repository), &ref, &err));
-	(void)snprintf(ref.tag, sizeof(ref.tag), "cairn-_-%s", digest_hex(&one).s);
-	assert_ok(registry_manifest_get(w.registry, &ref, &bytes, &type, &err));
-	(void)snprintf(ref.tag, sizeof(ref.tag), "cairn-_-%s", digest_hex(&two).s);
-	assert_ok(registry_manifest_put(w.registry, &ref, S(MEDIA_OCI_MANIFEST),
-	                                strbuf_view(&bytes), &err));
-	check_entry(r, &one, "{}");
-	check_entry(r, &two, NULL);
 }
 
 /* --- a directory's ------------------------------------------------------------------------ */

@@ -405,14 +405,13 @@ struct digest world_key(unsigned i)
 	return digest_of(text, strlen(text));
 }
 
-/* Straight into the registry's storage. */
-static void seed_registry(struct world *w, unsigned i, str text)
+/* A manifest, straight into the registry's storage. */
+static struct digest seed_manifest(struct world *w, const char *tag, str text)
 {
-	cleanup_free char *tag = NULL, *data = NULL, *revision = NULL, *current = NULL;
-	struct digest key = world_key(i), d;
+	cleanup_free char *data = NULL, *revision = NULL;
 	struct strbuf bytes cleanup_strbuf;
+	struct digest d;
 
-	tag = xasprintf("cairn-_-%s", digest_hex(&key).s);
 	strbuf_init(&bytes, MANIFEST_MAX);
 	make_manifest(tag, text, &bytes);
 	d = digest_of(bytes.ptr, bytes.len);
@@ -420,22 +419,39 @@ static void seed_registry(struct world *w, unsigned i, str text)
 	revision = xasprintf("%s/docker/registry/v2/repositories/%s/_manifests/revisions/sha256/%s/"
 	                     "link",
 	                     need_env("CACHE_DATA"), w->place, digest_hex(&d).s);
-	current = xasprintf("%s/docker/registry/v2/repositories/%s/_manifests/tags/%s/current/link",
-	                    need_env("CACHE_DATA"), w->place, tag);
 	write_path(data, strbuf_view(&bytes));
 	write_path(revision, str_of(digest_text(&d).s));
-	write_path(current, str_of(digest_text(&d).s));
+	return d;
 }
 
-void world_seed(struct world *w, unsigned n)
+static void seed_registry(struct world *w, unsigned n, unsigned step)
 {
-	for (unsigned i = 0; i < n && w->kind != WORLD_S3; i++) {
+	struct digest first = { 0 };
+
+	for (unsigned i = 0; i < n; i++) {
+		cleanup_free char *text = xasprintf("{\"n\":%u}", i), *tag = NULL, *link = NULL;
+		struct digest key = world_key(i), d = first;
+
+		tag = xasprintf("cairn-_-%s", digest_hex(&key).s);
+		if (i % step == 0)
+			d = seed_manifest(w, tag, str_of(text));
+		if (i == 0)
+			first = d;
+		link = xasprintf(
+			"%s/docker/registry/v2/repositories/%s/_manifests/tags/%s/current/link",
+			need_env("CACHE_DATA"), w->place, tag);
+		write_path(link, str_of(digest_text(&d).s));
+	}
+}
+
+void world_seed(struct world *w, unsigned n, unsigned step)
+{
+	if (w->kind == WORLD_REGISTRY)
+		seed_registry(w, n, step);
+	for (unsigned i = 0; i < n && w->kind == WORLD_DIR; i++) {
 		cleanup_free char *text = xasprintf("{\"n\":%u}", i);
 		struct digest key = world_key(i);
 
-		if (w->kind == WORLD_DIR)
-			world_write_entry(w, &key, str_of(text));
-		else
-			seed_registry(w, i, str_of(text));
+		world_write_entry(w, &key, str_of(text));
 	}
 }

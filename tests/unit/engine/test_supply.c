@@ -504,3 +504,58 @@ void test_supply__stop(void **state)
 	machine_done(&m);
 	fixture_free(f);
 }
+
+/* DECISIONS.md 24: one file out of a layer comes without the rest. */
+void test_supply__pick(void **state)
+{
+	static const char *const names[] = { "d/small0", "d/big0" };
+
+	(void)state;
+	for (int bad = 0; bad < 2; bad++) {
+		struct fixture *f = fixture_new();
+		struct layer_index *ix = NULL;
+		const struct layer_entry *e;
+		struct strbuf bytes;
+		struct runner m;
+		const struct record *r;
+		struct cairn_err err;
+
+		machine_init(&m, f, "home");
+		r = find(&m, &f->key);
+		assert_ok(supply_fetch(m.supply, &r->chain, SUPPLY_INDEX, NULL, &err));
+		assert_ok(unpacked_index(m.store, &f->layers[0].diff_id, &ix, &err));
+		e = layer_index_find(ix, str_of(names[1])); /* most of the layer */
+		assert_false(supply_can_pick(m.supply, &r->chain.layers[0], &e, 1));
+		e = layer_index_find(ix, str_of(names[0]));
+		assert_true(supply_can_pick(m.supply, &r->chain.layers[0], &e, 1));
+		assert_int_equal(mkdirat(harness_dirfd(), "out", 0700), 0);
+		if (bad) {
+			struct strbuf blob;
+
+			/* Bytes of the last frame, where the small file is. */
+			strbuf_init(&blob, 64u << 20);
+			assert_ok(fs_read_file(AT_FDCWD, blob_path(f, &f->layers[0].blob.digest),
+			                       &blob, &err));
+			memset(blob.ptr + blob.len - 200, 'x', 200);
+			assert_ok(fs_write_file(AT_FDCWD, blob_path(f, &f->layers[0].blob.digest),
+			                        strbuf_view(&blob), 0644, &err));
+			strbuf_done(&blob);
+			assert_fails(supply_pick(m.supply, &r->chain.layers[0], &e, 1,
+			                         arena_printf(m.a, "%s/out", harness_dir()), &err),
+			             CAIRN_E_DIGEST);
+		} else {
+			assert_ok(supply_pick(m.supply, &r->chain.layers[0], &e, 1,
+			                      arena_printf(m.a, "%s/out", harness_dir()), &err));
+			strbuf_init(&bytes, 100);
+			assert_ok(fs_read_file(harness_dirfd(), "out/d/small0", &bytes, &err));
+			assert_str(strbuf_view(&bytes), "small");
+			strbuf_done(&bytes);
+		}
+		layer_index_unref(ix);
+		machine_done(&m);
+		fixture_free(f);
+		assert_ok(fs_remove_tree(harness_dirfd(), "out", &err));
+		assert_ok(fs_remove_tree(harness_dirfd(), "cache", &err));
+		assert_ok(fs_remove_tree(harness_dirfd(), "home", &err));
+	}
+}

@@ -26,12 +26,56 @@ static void same(const char *what, const char *got, const char *want)
 		         want ? want : "(none)");
 }
 
+/* want may end with '*' after what is looked at. */
+static void same_start(const char *what, const char *got, const char *want)
+{
+	size_t n = want ? strlen(want) : 0;
+
+	if (!n || want[n - 1] != '*')
+		same(what, got, want);
+	else if (!got || strncmp(got, want, n - 1) != 0)
+		fail_msg("request %zu: %s is '%s', not '%s'", played, what, got ? got : "(none)",
+		         want);
+}
+
 static const char *request_field(const struct http_request *req, const char *name)
 {
 	for (size_t i = 0; i < req->n_fields; i++)
 		if (strcmp(req->fields[i].name, name) == 0)
 			return req->fields[i].value;
 	return NULL;
+}
+
+static void same_fields(const struct http_request *req, const char *sends)
+{
+	str rest = str_of(sends), line, name, value;
+
+	while (sends && str_next(&rest, '\n', &line)) {
+		cleanup_free char *want = NULL, *key = NULL;
+
+		(void)str_cut(line, ':', &name, &value);
+		key = str_dup(name);
+		want = str_dup(str_trim(value));
+		same(key, request_field(req, key), want);
+	}
+}
+
+/* The body that is sent, from memory or read from its source. */
+static char *sent_body(const struct http_request *req)
+{
+	char *all;
+	struct cairn_err err;
+	size_t n = 0, got;
+
+	if (!req->source)
+		return str_dup(req->body);
+	all = xcalloc(1, (size_t)req->source->size + 1);
+	while (n < req->source->size) {
+		assert_ok(req->source->read(req->source->ctx, n, all + n,
+		                            (size_t)req->source->size - n, &got, &err));
+		n += got;
+	}
+	return all;
 }
 
 static void add_headers(struct http_response *r, const char *headers)
@@ -74,10 +118,14 @@ static int exchange(struct http_transport *t, const struct http_request *req,
 		fail_msg("unexpected request %s %s", req->method, req->url);
 	same("method", req->method, s->method);
 	same("url", req->url, s->url);
-	same("authorization", req->authorization, s->authorization);
+	same_start("authorization", req->authorization, s->authorization);
 	same("range", request_field(req, "Range"), s->range);
-	if (s->request_body)
-		assert_str(req->body, s->request_body);
+	same_fields(req, s->sends);
+	if (s->request_body) {
+		cleanup_free char *body = sent_body(req);
+
+		same("body", body, s->request_body);
+	}
 	played++;
 	if (s->status == 0) {
 		(void)cairn_fail(err, CAIRN_E_TRANSIENT, "no connection");

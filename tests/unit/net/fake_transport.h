@@ -9,12 +9,14 @@
 #include "net/net.h"
 
 struct fake_step {
-	const char *method, *url;  /* what must be asked for */
-	const char *authorization; /* what must be sent; NULL = none */
-	const char *range;         /* value of the Range header; NULL = none */
-	const char *request_body;  /* NULL = not looked at */
-	int status;                /* the answer; 0 = the connection cannot be made */
-	const char *headers;       /* "Name: value\nName: value"; NULL = none */
+	const char *method, *url; /* what must be asked for */
+	const char
+		*authorization; /* what must be sent, or how it begins before a '*'; NULL = none */
+	const char *range;      /* value of the Range header; NULL = none */
+	const char *request_body; /* NULL = not looked at */
+	const char *sends;        /* fields that must be there: "Name: value\nName: value" */
+	int status;               /* the answer; 0 = the connection cannot be made */
+	const char *headers;      /* "Name: value\nName: value"; NULL = none */
 	str body;
 	bool cut; /* the connection breaks after the body: CAIRN_E_TRANSIENT */
 };
