@@ -15,6 +15,7 @@ struct transfer {
 	uint64_t done;       /* bytes delivered */
 	uint64_t pos;        /* where in the object the next arriving byte lies */
 	char etag[ETAG_MAX]; /* of the first answer; "" */
+	bool changed;        /* a later answer was about another object */
 };
 
 static uint64_t wanted(const struct transfer *t)
@@ -37,13 +38,16 @@ static int on_begin(void *ctx, const struct http_response *r, struct cairn_err *
 	struct transfer *t = ctx;
 	const char *etag = http_header(r, "ETag");
 
-	t->pos = 0; /* 200: everything */
+	if (etag && strlen(etag) >= sizeof(t->etag))
+		etag = NULL; /* no server's */
+	t->pos = 0;          /* 200: everything */
 	if (r->status == 206)
 		TRY(range_start(r, &t->pos, err));
 	if (t->pos > wanted(t))
 		return cairn_fail(err, CAIRN_E_SYNTAX, "S3 sent another range than asked for");
-	if (t->done && etag && t->etag[0] && strcmp(etag, t->etag) != 0)
-		return cairn_fail(err, CAIRN_E_TRANSIENT, "the object changed while it was read");
+	t->changed = t->done && etag && t->etag[0] && strcmp(etag, t->etag) != 0;
+	if (t->changed) /* no code that means "try the same again" */
+		return cairn_fail(err, CAIRN_E_DIGEST, "the object changed while it was read");
 	if (!t->done && etag)
 		(void)snprintf(t->etag, sizeof(t->etag), "%s", etag);
 	return 0;
@@ -143,6 +147,10 @@ int s3_get(struct s3_client *c, const struct s3_get *get, bool *ret_found, char 
 
 		if (rc == 0)
 			break;
+		if (t.changed) {
+			err->code = CAIRN_E_TRANSIENT;
+			return CAIRN_E_TRANSIENT;
+		}
 		if (rc != CAIRN_E_TRANSIENT || t.done == before)
 			return rc;
 		if (t.done - before >= PROGRESS_BYTES)

@@ -16,8 +16,9 @@ struct listing {
 	const char *prefix;
 	int (*fn)(void *ctx, const struct s3_object *o, struct cairn_err *err);
 	void *ctx;
-	struct strbuf key;   /* of the object being read, decoded */
-	struct strbuf token; /* of the next page; empty: none */
+	struct strbuf key;        /* of the object being read, decoded */
+	struct strbuf token;      /* of the next page; empty: none */
+	char last[TOKEN_MAX + 1]; /* of this page */
 	struct s3_object now;
 	bool truncated, encoded;
 };
@@ -121,6 +122,7 @@ static int page(struct listing *l, struct cairn_err *err)
 	TRY(s3_send(l->c, &call, &r, err));
 	if (r.status != 200)
 		return s3_fail(l->c, &call, &r, err);
+	memcpy(l->last, l->token.ptr, l->token.len + 1);
 	strbuf_clear(&l->token);
 	l->truncated = l->encoded = false;
 	rc = xml_parse(strbuf_view(&r.body), on_encoding, l, err);
@@ -143,7 +145,7 @@ int s3_list(struct s3_client *c, const char *prefix,
 		if (rc < 0 || !l.truncated)
 			break;
 		rc = strbuf_check(&l.token, "S3's continuation token", err);
-		if (rc == 0 && (!l.token.len || n == PAGES_MAX))
+		if (rc == 0 && (!l.token.len || n == PAGES_MAX || strcmp(l.token.ptr, l.last) == 0))
 			rc = cairn_fail(err, CAIRN_E_SYNTAX,
 			                "listing s3://%s/%.200s: it has no end", c->bucket, prefix);
 		if (rc < 0)
