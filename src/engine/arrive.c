@@ -37,10 +37,8 @@ static int unpack_tar(const struct arriving *a, const struct layer_reader *tar, 
 	struct layer_unpack_opts opts = LAYER_UNPACK_OPTS_INIT;
 	cleanup_fd int dirfd = -1;
 
-	if (!a->index_only) {
-		TRY(store_layer_begin(a->store, &ret->txn, err));
-		TRY(fs_open_dir(AT_FDCWD, store_layer_txn_fs(ret->txn), &dirfd, err));
-	}
+	TRY(store_layer_begin(a->store, &ret->txn, err));
+	TRY(fs_open_dir(AT_FDCWD, store_layer_txn_fs(ret->txn), &dirfd, err));
 	opts.out_dirfd = dirfd;
 	opts.max_id = a->limits->max_id;
 	opts.xattr_ns = a->limits->xattr_ns;
@@ -121,10 +119,5 @@ int arrive_commit(const struct arriving *a, struct arrival *got, char **ret_dir,
 	layer_index_encode(res->index, &index);
 	TRY(strbuf_check(&index, "layer index", err));
 	l.index = strbuf_view(&index);
-	if (got->txn)
-		return store_layer_commit(got->txn, &l, ret_dir, err);
-	l.dir_key = NULL;
-	if (ret_dir)
-		*ret_dir = NULL;
-	return store_layer_put(a->store, &l, err);
+	return store_layer_commit(got->txn, &l, ret_dir, err);
 }

@@ -30,8 +30,7 @@ struct arriving {
 	const struct digest *ids; /* diff IDs of the chain, bottom first; the layer is the last */
 	size_t n;
 	const struct tree *below;
-	bool foreign;    /* made elsewhere: its tar cannot be made again from its files */
-	bool index_only; /* keep no directory */
+	bool foreign; /* made elsewhere: its tar cannot be made again from its files */
 	/* Open a file of a lower layer (layer_unpack_opts). */
 	int (*open_lower)(void *ctx, const struct tree_node *node, int *ret_fd,
 	                  struct cairn_err *err);
@@ -42,7 +41,7 @@ struct arriving {
 };
 
 struct arrival {
-	struct store_layer_txn *txn; /* NULL with index_only */
+	struct store_layer_txn *txn;
 	struct layer_result result;
 	enum compress_kind kind; /* of what was read, when arrive_unpack() decompressed it */
 };
@@ -56,9 +55,8 @@ int arrive_unpack(const struct arriving *a, const struct layer_reader *raw, bool
 /* Is it the layer that it should be? Fails with CAIRN_E_DIGEST, saying what differs. */
 int arrive_check(const struct arriving *a, const struct arrival *got, struct cairn_err *err);
 
-/* Keep it. *ret_dir (may be NULL): its directory, owned; NULL with index_only. Fails with
- * CAIRN_E_UNSUPPORTED when the store has the layer with another content: on other lower
- * layers it came to something else. */
+/* Keep it. *ret_dir (may be NULL): its directory, owned. Fails with CAIRN_E_UNSUPPORTED when the
+ * store has the layer with another content: on other lower layers it came to something else. */
 int arrive_commit(const struct arriving *a, struct arrival *got, char **ret_dir,
                   struct cairn_err *err);
 

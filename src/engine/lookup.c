@@ -324,15 +324,33 @@ static void wave_add(struct wave *w, struct step *s)
 		n->kind == GRAPH_BASE ? supply_base_key(&n->base.config_digest) : s->def_key;
 }
 
+/* Two stages can have the same steps, and often the same base. */
+static size_t wave_same(const struct wave *w, size_t i)
+{
+	for (size_t k = 0; k < i; k++)
+		if (digest_eq(&w->keys[k], &w->keys[i]))
+			return k;
+	return i;
+}
+
 static int wave_ask(struct engine_build *b, const struct wave *w, struct cairn_err *err)
 {
 	struct supply_found *found = arena_array(b->arena, struct supply_found, w->n);
+	struct digest *keys = arena_array(b->arena, struct digest, w->n);
+	size_t *at = arena_array(b->arena, size_t, w->n), n = 0;
 
-	TRY(supply_find(b->opts->supply, w->keys, w->n, b->arena, found, err));
+	for (size_t i = 0; i < w->n; i++) {
+		size_t same = wave_same(w, i);
+
+		at[i] = same < i ? at[same] : n;
+		if (same == i)
+			keys[n++] = w->keys[i];
+	}
+	TRY(supply_find(b->opts->supply, keys, n, b->arena, found, err));
 	for (size_t i = 0; i < w->n; i++)
-		if (found[i].record) {
-			w->steps[i]->found = found[i].record;
-			w->steps[i]->found_from = found[i].from;
+		if (found[at[i]].record) {
+			w->steps[i]->found = found[at[i]].record;
+			w->steps[i]->found_from = found[at[i]].from;
 		}
 	return 0;
 }

@@ -279,18 +279,44 @@ size_t supply_places(struct supply *s, const struct digest *diff_id, struct aren
 	return n;
 }
 
+bool supply_count(struct supply *s, const struct digest *diff_id)
+{
+	struct supply_known *k;
+	bool first;
+
+	pthread_mutex_lock(&s->lock);
+	k = known_get(s, diff_id);
+	first = !k->counted;
+	k->counted = true;
+	if (first && k->places.len)
+		atomic_fetch_add(&s->total, k->places.ptr[0].blob.size);
+	pthread_mutex_unlock(&s->lock);
+	if (first)
+		atomic_fetch_add(&s->layers, 1);
+	return first;
+}
+
+/* Those who know more come first: they have the index, or are not the store itself. */
+static int place_rank(const struct supply_layer *p)
+{
+	if (digest_none(&p->blob.digest))
+		return 0;
+	return 1 + (p->remote != NULL) + 2 * !digest_none(&p->index.digest);
+}
+
 bool supply_where(struct supply *s, const struct digest *diff_id, struct supply_layer *ret)
 {
 	cleanup_arena struct arena *a = arena_new();
 	struct supply_layer *places = NULL;
 	size_t n = supply_places(s, diff_id, a, &places);
+	int best = 0;
 
 	for (size_t i = 0; i < n; i++)
-		if (!digest_none(&places[i].blob.digest)) {
+		if (place_rank(&places[i]) > best) {
+			best = place_rank(&places[i]);
 			*ret = places[i];
-			return true;
 		}
-	return false;
+	return best > 0;
 }
 
 #define COPY_BYTES (256u << 10)

@@ -29,10 +29,11 @@ struct fetch_item {
 	size_t i;
 	struct supply_item item;
 	enum layer_state state;
-	bool files; /* its directory is wanted */
-	bool index; /* the store has it */
-	char *dir;  /* owned; NULL while it has none */
-	bool after; /* it needs files of the layers below: not before they are there */
+	bool files;   /* its directory is wanted */
+	bool index;   /* the store has it */
+	char *dir;    /* owned; NULL while it has none */
+	bool counted; /* it is one of the supply's layers on their way */
+	bool after;   /* it needs files of the layers below: not before they are there */
 	struct store_lock *lock;
 	struct cairn_err err; /* GONE */
 };
@@ -406,7 +407,6 @@ static struct fetching *fetching_new(struct supply *s, const struct chain *c,
 			                         .ids = f->ids,
 			                         .n = i + 1,
 			                         .limits = &f->limits,
-			                         .index_only = !it->files,
 			                         .open_lower = open_lower,
 			                         .ctx = it };
 	}
@@ -429,43 +429,40 @@ static void fetching_free(struct fetching *f)
 	free(f);
 }
 
-/* What it will take, for the progress. */
-static uint64_t expected_bytes(const struct fetching *f, unsigned *ret_layers)
+/* The layers that will be brought show in the progress; returns whether there are any. */
+static bool count_layers(struct fetching *f)
 {
-	cleanup_arena struct arena *a = arena_new();
-	uint64_t sum = 0;
+	bool any = false;
 
-	*ret_layers = 0;
 	for (size_t i = 0; i < f->c->n; i++) {
-		struct supply_layer *places = NULL;
-
 		if (f->items[i].state != LAYER_WANTED)
 			continue;
-		++*ret_layers;
-		if (supply_places(f->s, &f->ids[i], a, &places))
-			sum += places[0].blob.size;
+		any = true;
+		f->items[i].counted = supply_count(f->s, &f->ids[i]);
 	}
-	return sum;
+	return any;
+}
+
+static void uncount_layers(struct fetching *f)
+{
+	for (size_t i = 0; i < f->c->n; i++)
+		if (f->items[i].counted)
+			atomic_fetch_sub(&f->s->layers, 1);
 }
 
 static int bring(struct fetching *f, struct cairn_err *err)
 {
-	unsigned layers = 0;
 	int r;
 
 	for (size_t i = 0; i < f->c->n; i++)
 		TRY(look_again(&f->items[i], err));
 	TRY(bring_indexes(f, err));
-	if (f->failed)
+	if (f->failed || !count_layers(f))
 		return 0;
-	atomic_fetch_add(&f->s->total, expected_bytes(f, &layers));
-	if (!layers)
-		return 0;
-	atomic_fetch_add(&f->s->layers, layers);
 	r = arrive_limits(&f->limits, err);
 	if (r == 0)
 		r = bring_layers(f, err);
-	atomic_fetch_sub(&f->s->layers, layers);
+	uncount_layers(f);
 	return r;
 }
 

@@ -199,7 +199,6 @@ static int take_layer(struct bringing *b, char **ret_dir, struct cairn_err *err)
 		                    .n = it->n,
 		                    .below = it->below,
 		                    .foreign = b->foreign,
-		                    .index_only = it->index_only,
 		                    .open_lower = it->open_lower,
 		                    .ctx = it->ctx,
 		                    .content = it->layer->content,

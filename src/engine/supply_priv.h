@@ -14,6 +14,7 @@
 struct supply_known {
 	VEC(struct supply_layer) places; /* in the order in which they were learnt */
 	bool asked_store;                /* what the store remembers is among them */
+	bool counted;                    /* in the progress */
 };
 
 /* A remote and how it behaves. */
@@ -56,6 +57,9 @@ struct supply_memory {
 };
 int supply_memory_read(void *memory, void *p, size_t n, size_t *ret_n, struct cairn_err *err);
 
+/* A layer will be brought: it counts in the progress, once; false: it did already. */
+bool supply_count(struct supply *s, const struct digest *diff_id);
+
 /* --- supply_layer.c: one layer -------------------------------------------------- */
 
 /* A layer of a chain that is brought. */
@@ -66,7 +70,6 @@ struct supply_item {
 	size_t n;                 /* the layer is the n-th */
 	const struct arrive_limits *limits;
 	const struct tree *below; /* for supply_item_unpack() */
-	bool index_only;
 	int (*open_lower)(void *ctx, const struct tree_node *node, int *ret_fd,
 	                  struct cairn_err *err);
 	void *ctx;
@@ -76,7 +79,7 @@ struct supply_item {
 /* Bring its index into the store. Fails with CAIRN_E_NOT_FOUND when no place has it. */
 int supply_item_index(struct supply_item *it, struct cairn_err *err);
 
-/* Bring the layer itself. *ret_dir: its directory, owned; NULL with index_only. */
+/* Bring the layer itself. *ret_dir: its directory, owned. */
 int supply_item_unpack(struct supply_item *it, char **ret_dir, struct cairn_err *err);
 
 #endif
