@@ -218,18 +218,17 @@ static int is_ours(struct remote *r, const struct remote_doc *doc, bool *ret_los
 	return 0;
 }
 
-int remote_pointer_put(struct remote *r, const struct digest *name, str document,
-                       const struct descriptor *blobs, size_t n, const char *version,
+int remote_pointer_put(struct remote *r, const struct digest *name, const struct remote_pointer *p,
                        bool *ret_lost, struct cairn_err *err)
 {
 	struct remote_doc doc = { .at = { .pointer = true, .scope = r->scopes[0], .name = name },
-		                  .text = document,
-		                  .blobs = blobs,
-		                  .n_blobs = n,
-		                  .when = version ? REMOTE_SAME : REMOTE_ABSENT,
-		                  .version = version };
+		                  .text = p->document,
+		                  .blobs = p->blobs,
+		                  .n_blobs = p->n_blobs,
+		                  .when = p->version ? REMOTE_SAME : REMOTE_ABSENT,
+		                  .version = p->version };
 
-	TRY(check_doc(r, document, REMOTE_POINTER_MAX, err));
+	TRY(check_doc(r, p->document, REMOTE_POINTER_MAX, err));
 	TRY(put_doc(r, &doc, ret_lost, err));
 	return *ret_lost ? is_ours(r, &doc, ret_lost, err) : 0;
 }

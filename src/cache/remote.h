@@ -127,11 +127,18 @@ int remote_blob_put(struct remote *r, const struct descriptor *blob,
 int remote_pointer_get(struct remote *r, const struct digest *name, struct strbuf *out,
                        char **ret_version, bool *ret_found, struct cairn_err *err);
 
-/* Set a pointer in the scope that is written. `blobs`: what its document needs; all put before.
- * version: what it was read as, NULL = it must not be there yet. *ret_lost: another writer was
- * first and nothing was changed (S3: 412; a registry cannot tell: the last writer wins). */
-int remote_pointer_put(struct remote *r, const struct digest *name, str document,
-                       const struct descriptor *blobs, size_t n, const char *version,
+/* A new value of a pointer. */
+struct remote_pointer {
+	str document;
+	const struct descriptor *blobs; /* what the document needs; all put before */
+	size_t n_blobs;
+	const char *version; /* what it was read as; NULL = it must not be there yet */
+};
+
+/* Set a pointer in the scope that is written. *ret_lost: another writer was first and nothing was
+ * changed. A directory and S3 know for certain, a registry only when the other was not at it at the
+ * same moment: then the last writer wins. */
+int remote_pointer_put(struct remote *r, const struct digest *name, const struct remote_pointer *p,
                        bool *ret_lost, struct cairn_err *err);
 
 /* The registry and repository where its blobs are ("registry.example/repo"), from which another

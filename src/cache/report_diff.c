@@ -177,7 +177,8 @@ void report_explain(struct report *now, const struct report *before, struct aren
 						  .name = str_of(arena_printf(a, "%zu", r.more)) });
 		s->n_reasons = r.list.len;
 		s->reasons = arena_array(a, struct report_reason, r.list.len);
-		memcpy(s->reasons, r.list.ptr, r.list.len * sizeof(*s->reasons));
+		if (r.list.len)
+			memcpy(s->reasons, r.list.ptr, r.list.len * sizeof(*s->reasons));
 		vec_free(&r.list);
 	}
 }

@@ -239,6 +239,7 @@ static int put_pointer(struct target *g, const struct snapshot *s, struct cairn_
 	if (s)
 		blobs = list_blobs(g, s, &n);
 	for (int i = 0; i < 2 && lost; i++) {
+		struct remote_pointer p = { strbuf_view(&text), blobs, n, NULL };
 		struct mount_pointer ignored;
 
 		if (i) {
@@ -247,8 +248,8 @@ static int put_pointer(struct target *g, const struct snapshot *s, struct cairn_
 			TRY(mount_pointer_read(g->t->c, g->remote, &g->t->m->name, &ignored,
 			                       &g->version, &found, err));
 		}
-		TRY(remote_pointer_put(g->remote, &g->t->m->name, strbuf_view(&text), blobs, n,
-		                       g->version, &lost, err));
+		p.version = g->version;
+		TRY(remote_pointer_put(g->remote, &g->t->m->name, &p, &lost, err));
 	}
 	if (lost)
 		log_debug("cache mount %.*s: others save it all the time",

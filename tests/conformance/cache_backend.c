@@ -346,7 +346,9 @@ void test_cache__entry_without_its_blob(void **state)
 	struct world w cleanup_world;
 	cleanup_remote struct remote *r = NULL, *other = NULL;
 	struct digest key = key_of("k");
+	struct remote_pointer pointer;
 	struct descriptor lost;
+	bool there;
 	struct cairn_err err;
 
 	(void)state;
@@ -360,9 +362,8 @@ void test_cache__entry_without_its_blob(void **state)
 	other = world_remote(&w, NULL, NULL);
 	assert_fails(remote_entry_put(other, &key, S("{}"), &lost, 1, true, &err),
 	             CAIRN_E_NOT_FOUND);
-	assert_fails(
-		remote_pointer_put(other, &key, S("{}"), &lost, 1, NULL, &(bool){ false }, &err),
-		CAIRN_E_NOT_FOUND);
+	pointer = (struct remote_pointer){ S("{}"), &lost, 1, NULL };
+	assert_fails(remote_pointer_put(other, &key, &pointer, &there, &err), CAIRN_E_NOT_FOUND);
 	check_entry(other, &key, NULL);
 	lost = put_text(other, "to be lost"); /* and once more */
 	assert_ok(remote_entry_put(other, &key, S("{}"), &lost, 1, false, &err));

@@ -33,6 +33,7 @@ void test_registry__registry_collects_garbage(void **state)
 	cleanup_remote struct remote *r = NULL;
 	struct digest key = key_of("k"), none = key_of("none");
 	struct descriptor kept[3], alone;
+	struct remote_pointer pointer;
 	struct strbuf b cleanup_strbuf;
 	struct cairn_err err;
 	bool lost;
@@ -47,7 +48,8 @@ void test_registry__registry_collects_garbage(void **state)
 	kept[2] = put_text(r, "kept pack");
 	assert_ok(remote_entry_put(r, &key, S("{}"), kept, 2, false, &err));
 	assert_ok(remote_entry_put(r, &none, S("{}"), NULL, 0, false, &err));
-	assert_ok(remote_pointer_put(r, &key, S("{}"), &kept[2], 1, NULL, &lost, &err));
+	pointer = (struct remote_pointer){ S("{}"), &kept[2], 1, NULL };
+	assert_ok(remote_pointer_put(r, &key, &pointer, &lost, &err));
 	alone = put_text(r, "sent, and then the machine died");
 	world_collect();
 	for (size_t i = 0; i < ARRAY_SIZE(kept); i++)

@@ -78,11 +78,12 @@ static void check_pointer(struct remote *r, const char *want, bool own, char **r
 
 static bool put_pointer(struct remote *r, const char *text, const char *version)
 {
+	struct remote_pointer p = { str_of(text), NULL, 0, version };
 	struct digest name = key_of("pointer");
 	struct cairn_err err;
 	bool lost = false;
 
-	assert_ok(remote_pointer_put(r, &name, str_of(text), NULL, 0, version, &lost, &err));
+	assert_ok(remote_pointer_put(r, &name, &p, &lost, &err));
 	return !lost;
 }
 
@@ -139,6 +140,7 @@ static void *raise_counter(void *arg)
 	for (unsigned done = 0; done < RAISES;) {
 		cleanup_free char *version = NULL, *text = NULL;
 		struct strbuf b cleanup_strbuf;
+		struct remote_pointer p = { 0 };
 		bool found = false, lost = false;
 		uint64_t n = 0;
 
@@ -147,9 +149,9 @@ static void *raise_counter(void *arg)
 		if (t->rc == 0 && found)
 			t->rc = read_counter(strbuf_view(&b), &n, &t->err);
 		text = xasprintf("%llu of %u", (unsigned long long)n + 1, t->id);
+		p = (struct remote_pointer){ str_of(text), NULL, 0, version };
 		if (t->rc == 0)
-			t->rc = remote_pointer_put(t->r, &name, str_of(text), NULL, 0, version,
-			                           &lost, &t->err);
+			t->rc = remote_pointer_put(t->r, &name, &p, &lost, &t->err);
 		if (t->rc < 0)
 			return NULL;
 		done += !lost;
