@@ -69,6 +69,8 @@ static int parse_line(struct base_lock *l, str line, const char *path, unsigned 
 	if (digest_parse(str_trim(rest), &digest, &why) < 0)
 		return cairn_fail_at(err, path, number, 0,
 		                     "expected an image's name and a digest: %s", why.msg);
+	if (digest_none(&digest))
+		return cairn_fail_at(err, path, number, 0, "a digest of zeros is none");
 	if (reference_parse(name, &ref, &why) < 0)
 		return cairn_fail_at(err, path, number, 0, "%s", why.msg);
 	if (!digest_none(&ref.digest))

@@ -122,11 +122,28 @@ static int check_base_registry(const struct conf_reader *r, const struct conf_no
 	return config_check_location(r, n, value, true, err);
 }
 
+static int check_images(const struct conf_reader *r, const struct conf_node *n, void *value,
+                        struct cairn_err *err)
+{
+	const struct image_strs *list = value;
+	struct reference ref;
+	struct cairn_err why;
+
+	for (size_t i = 0; i < list->len; i++)
+		if (reference_parse(list->ptr[i], &ref, &why) < 0)
+			return conf_fail(r, n->kind == CONF_LIST ? n->items[i] : n, err, "%s",
+			                 why.msg);
+	return 0;
+}
+
 static const struct conf_field base_fields[] = {
 	{ "registry", CONF_F_STRING, offsetof(struct workspace_base, registry),
 	  .help = "HOST/PREFIX where 'cairn base sync' copies base images to; builds ask it first",
 	  .example = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/base",
 	  .check = check_base_registry },
+	{ "ignore", CONF_F_STRINGS, offsetof(struct workspace_base, ignore),
+	  .help = "Images that 'cairn base' passes over, as those that are built on the machine",
+	  .example = "my-base", .check = check_images },
 	{ "lock", CONF_F_PATH, offsetof(struct workspace_base, lock),
 	  .help = "The lock file (default: cairn.lock beside cairn.yaml)" },
 	{ 0 },

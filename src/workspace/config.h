@@ -77,6 +77,7 @@ struct workspace_base {
 	str registry; /* "host/prefix" where `cairn base sync` copies to, which builds ask first; ""
 	               */
 	str lock;     /* absolute path of the lock file */
+	struct image_strs ignore; /* images, or repositories, that no registry has */
 };
 
 enum workspace_network {

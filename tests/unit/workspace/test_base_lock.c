@@ -66,6 +66,9 @@ void test_base_lock__mistakes(void **state)
 	} bad[] = {
 		{ "debian:12\n", 1, "expected an image's name and a digest" },
 		{ "\ndebian:12 sha256:12\n", 2, "expected an image's name and a digest" },
+		{ "debian:12 sha256:"
+		  "0000000000000000000000000000000000000000000000000000000000000000\n",
+		  1, "is none" },
 		{ "Debian:12 " A "\n", 1, "lower-case" },
 		{ "debian@" A " " A "\n", 1, "cannot be pinned" },
 		{ "debian:12 " A "\ndocker.io/library/debian:12 " B "\n", 2, "second time" },

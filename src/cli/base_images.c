@@ -1,0 +1,171 @@
+#include "base_images.h"
+
+#include <stdarg.h>
+
+#include "util/pool.h"
+
+#define ASK_PARALLEL 8u
+
+void base_warn(const struct base_images *b, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)fputs("cairn: warning: ", b->ctx->err);
+	(void)vfprintf(b->ctx->err, fmt, ap);
+	(void)fputc('\n', b->ctx->err);
+	va_end(ap);
+}
+
+bool base_wanted(const char *word, const struct reference *ref)
+{
+	const char *slash = strrchr(word, '/');
+	struct reference want;
+	struct cairn_err ignored;
+
+	if (reference_parse(str_of(word), &want, &ignored) < 0)
+		return false;
+	if (strcmp(want.domain, ref->domain) != 0 || strcmp(want.path, ref->path) != 0)
+		return false;
+	return !strchr(slash ? slash : word, ':') || reference_eq(&want, ref);
+}
+
+static bool ignored(const struct workspace_config *c, const struct reference *ref)
+{
+	for (size_t i = 0; i < c->base.ignore.len; i++) {
+		cleanup_free char *word = str_dup(c->base.ignore.ptr[i]);
+
+		if (base_wanted(word, ref))
+			return true;
+	}
+	return false;
+}
+
+static void drop_ignored(struct base_scan *s, const struct workspace_config *c)
+{
+	size_t kept = 0;
+
+	vec_foreach (i, &s->images) {
+		if (ignored(c, &i->ref))
+			vec_free(&i->places);
+		else
+			s->images.ptr[kept++] = *i;
+	}
+	s->images.len = kept;
+}
+
+int base_images_open(struct cairn_ctx *ctx, const char *config, struct base_images *ret,
+                     struct cairn_err *err)
+{
+	*ret = (struct base_images){ .ctx = ctx };
+	TRY(settings_load(ctx, config, ".", err));
+	ret->lock_path = arena_cstr(ctx->config->arena, ctx->config->base.lock);
+	TRY(base_scan_dir(ctx->config->root, &ret->scan, err));
+	TRY(base_lock_read(ret->lock_path, &ret->lock, err));
+	drop_ignored(ret->scan, ctx->config);
+	vec_foreach (u, &ret->scan->unresolved) {
+		cleanup_free char *line =
+			u->place.line ? xasprintf(":%u", u->place.line) : xstrdup("");
+
+		base_warn(ret, "%.*s%s: %s%.*s%s%.*s", STR(u->place.file), line,
+		          u->text.len ? "'" : "", STR(u->text),
+		          u->text.len ? "' names no image: " : "", STR(u->why));
+	}
+	return 0;
+}
+
+void base_images_done(struct base_images *b)
+{
+	base_scan_free(b->scan);
+	base_lock_free(b->lock);
+}
+
+/* --- asking ---------------------------------------------------------------------- */
+
+struct asking {
+	struct registry *registry;
+	struct base_asked *asked;
+	size_t n;
+};
+
+static int ask_one(void *ctx, size_t i, struct cairn_err *err)
+{
+	struct asking *a = ctx;
+	struct base_asked *q = &a->asked[i];
+	struct strbuf bytes cleanup_strbuf;
+	cleanup_free char *type = NULL;
+
+	strbuf_init(&bytes, MANIFEST_MAX);
+	if (registry_manifest_find(a->registry, &q->ref, &bytes, &type, &q->from, err) < 0) {
+		q->err = *err;
+		return err->code == CAIRN_E_CANCELLED ? err->code : 0;
+	}
+	q->ok = true;
+	q->digest = q->from.digest = digest_of(bytes.ptr, bytes.len);
+	return 0;
+}
+
+static int ask_all(void *ctx, struct cairn_err *err)
+{
+	struct asking *a = ctx;
+	struct pool *pool = pool_new(ASK_PARALLEL);
+	int r = pool_map(pool, a->n, ask_one, a, err);
+
+	pool_free(pool);
+	return r;
+}
+
+int base_ask(struct transfer *t, struct base_asked *asked, size_t n, struct cairn_err *err)
+{
+	struct asking a = { transfer_registry(t), asked, n };
+	struct transfer_work work = { .run = ask_all, .ctx = &a };
+
+	return n ? transfer_run(t, &work, err) : 0;
+}
+
+void base_facts(struct registry *r, const struct reference *ref, const struct digest *digest,
+                struct base_facts *ret)
+{
+	cleanup_registry_image struct registry_image *img = NULL;
+	struct reference exact = *ref;
+	struct platform platform = platform_host();
+	struct cairn_err unknown;
+
+	*ret = (struct base_facts){ 0 };
+	exact.digest = *digest;
+	if (digest_none(digest) || registry_resolve(r, &exact, &platform, &img, &unknown) < 0)
+		return;
+	ret->known = true;
+	ret->created = img->config.created.ns;
+	for (size_t i = 0; i < img->manifest.n_layers; i++)
+		ret->size += img->manifest.layers[i].size;
+}
+
+/* --- texts ------------------------------------------------------------------------ */
+
+const char *base_shown(str name, char buf[REFERENCE_TEXT_MAX])
+{
+	struct reference ref;
+	struct cairn_err err;
+
+	if (reference_parse(name, &ref, &err) < 0)
+		CAIRN_BUG("'%.*s' was a name: %s", STR(name), err.msg);
+	return reference_familiar(&ref, buf);
+}
+
+const char *base_short(const struct digest *d, char buf[16])
+{
+	struct digest_text hex = digest_hex(d);
+
+	(void)snprintf(buf, 16, "%.12s", digest_none(d) ? "-" : hex.s);
+	return buf;
+}
+
+void base_print_json(const struct base_images *b, const json_t *list)
+{
+	struct strbuf out cleanup_strbuf;
+
+	strbuf_init(&out, 64u << 20);
+	json_write(list, &out);
+	(void)fprintf(b->ctx->out, "%s\n", out.ptr);
+}
