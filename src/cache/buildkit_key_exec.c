@@ -329,9 +329,10 @@ static void exec_json(struct strbuf *out, const struct exec_maker *x, unsigned f
 		[GRAPH_NET_DEFAULT] = 0, [GRAPH_NET_NONE] = 2, [GRAPH_NET_HOST] = 1
 	};
 	const struct platform *p = &x->m->node->stage->platform;
-	enum graph_network net =
-		x->run->network == GRAPH_NET_DEFAULT ? x->m->env->network : x->run->network;
+	enum graph_network net = x->run->network;
 
+	if (net == GRAPH_NET_DEFAULT && (x->m->env->network != GRAPH_NET_HOST || form & FORM_HOST))
+		net = x->m->env->network;
 	strbuf_cstr(out, "{\"Type\":\"buildkit.exec.v0\",\"Exec\":{");
 	add_meta(out, x, form);
 	for (size_t i = 0; x->n_mounts > 1 && i < x->n_mounts; i++) {
@@ -361,12 +362,16 @@ static void add_exec_forms(const struct exec_maker *x)
 
 	strbuf_init(&json, OP_JSON_MAX);
 	for (unsigned form = 0; form <= FORM_ALL; form++) {
-		if (form & FORM_DOT)
+		if (form & (FORM_DOT | FORM_HOST))
 			continue;
-		strbuf_clear(&json);
-		exec_json(&json, x, form);
-		if (!json.overflow)
-			op_add_form(x->m->op, strbuf_view(&json));
+		for (unsigned host = 0; host <= FORM_HOST; host += FORM_HOST) {
+			strbuf_clear(&json);
+			exec_json(&json, x, form | host);
+			if (!json.overflow)
+				op_add_form(x->m->op, strbuf_view(&json));
+		}
+		if (!form)
+			x->m->op->n_newest = x->m->op->n_forms;
 	}
 }
 

@@ -14,7 +14,9 @@ enum op_form {
 	FORM_BARE_CACHE = 1u << 3, /* a cache mount whose target was written relative to WORKDIR */
 	FORM_VARIANT = 1u << 4,    /* arm64 with its variant */
 	FORM_DOT = 1u << 5,        /* a destination written "dir/." */
-	FORM_ALL = (1u << 6) - 1,
+	FORM_HOST = 1u << 6,       /* built with --network=host; cairn's default is that, BuildKit's
+	                            * is a network of the step's own, which it does not write */
+	FORM_ALL = (1u << 7) - 1,
 };
 
 /* Everything that making an operation needs. */

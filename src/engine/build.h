@@ -43,6 +43,12 @@ struct engine_ssh {
 	const char *socket; /* path of the agent's socket */
 };
 
+/* A cache of BuildKit that is read. */
+struct engine_import {
+	const struct buildkit_cache *cache;
+	str from; /* "registry/repository": where its layers are */
+};
+
 struct engine_opts {
 	struct store *store;                    /* never NULL */
 	struct pool *pool;                      /* never NULL */
@@ -92,9 +98,13 @@ struct engine_opts {
 	void *chain_ctx;
 	bool unregistered; /* do not put the image into the store: its times will be changed */
 
+	/* Asked for steps that nobody else knows; with `supply`, which brings the layers. */
+	const struct engine_import *imports;
+	size_t n_imports;
 	int cancel_fd; /* readable when the user wants to stop; -1 = never */
 	int drain_fd;  /* readable when no further step shall be started: those that run end, then
-	                  the  build fails with CAIRN_E_CANCELLED unless it is complete; -1 = never */
+	                  the  build fails with CAIRN_E_CANCELLED unless it is complete; -1 = never
+	                */
 	void (*tick)(void *ctx, int64_t now_ns); /* called about ten times a second; may be NULL */
 	void *tick_ctx;
 };

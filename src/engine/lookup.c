@@ -277,6 +277,11 @@ static bool usable(const struct step *s)
 	return s->found && !contradicts(s, s->found);
 }
 
+bool lookup_usable(const struct step *s)
+{
+	return usable(s);
+}
+
 /* The target, and below it whatever no hit makes unnecessary. */
 static void need(struct step *s)
 {
@@ -415,6 +420,7 @@ int lookup_plan(struct engine_build *b, struct cairn_err *err)
 		TRY(plan_step(&b->steps[i], err));
 	TRY(find_all(b, err));
 	TRY(find_remote(b, err));
+	TRY(import_hits(b, err));
 	need(b->target);
 	return 0;
 }
@@ -554,6 +560,16 @@ int lookup_take(struct step *s, const struct digest *key, const struct supply_fo
 	TRY(put(s, &s->def_key, STORE_RECORD_ALIAS, r, NULL, err));
 	believe(s, r, found->from);
 	*ret_hit = true;
+	return 0;
+}
+
+int lookup_import(struct step *s, const struct record *r, struct cairn_err *err)
+{
+	if (contradicts(s, r))
+		return 0;
+	TRY(put(s, &s->def_key, STORE_RECORD_DEFINITION, r, NULL, err));
+	s->found = r;
+	s->found_from = NULL;
 	return 0;
 }
 

@@ -179,6 +179,17 @@ int lookup_again(struct step *s, bool *ret_hit, struct cairn_err *err);
 int lookup_publish(struct step *s, const struct chain_layer *layer, int64_t created,
                    struct cairn_err *err);
 
+/* While planning: does what was found for the step's definition key serve? */
+bool lookup_usable(const struct step *s);
+/* While planning: a result made elsewhere is the step's, unless it contradicts. */
+int lookup_import(struct step *s, const struct record *r, struct cairn_err *err);
+
+/* --- import.c: BuildKit's caches --- */
+
+/* Look for results of the steps that the target needs and nobody else knows, and keep them as
+ * records. What cannot be had is a miss; fails with CAIRN_E_CANCELLED, or as the store does. */
+int import_hits(struct engine_build *b, struct cairn_err *err);
+
 /* --- ops --- */
 
 /* RUN: start the command; its output and end come through the loop. */

@@ -226,6 +226,14 @@ static void remember(struct supply *s, struct remote *r, const struct remote_ent
 	pthread_mutex_unlock(&s->lock);
 }
 
+void supply_tell(struct supply *s, const struct digest *diff_id, const struct descriptor *blob,
+                 str from)
+{
+	pthread_mutex_lock(&s->lock);
+	known_add(s, known_get(s, diff_id), &(struct supply_layer){ .blob = *blob, .from = from });
+	pthread_mutex_unlock(&s->lock);
+}
+
 /* Registries that the store remembers for a layer. */
 static void add_stored(struct supply *s, const struct digest *diff_id, struct supply_known *k)
 {

@@ -65,6 +65,11 @@ struct supply_found {
 int supply_find(struct supply *s, const struct digest *keys, size_t n, struct arena *a,
                 struct supply_found *ret, struct cairn_err *err);
 
+/* Somebody else knows where a layer is: its blob lies in "registry/repository". Chains whose layers
+ * have no content digest can be fetched, too: then any content is what was promised. */
+void supply_tell(struct supply *s, const struct digest *diff_id, const struct descriptor *blob,
+                 str from);
+
 /* Key under which the layers of a base image are described: its config's digest. */
 struct digest supply_base_key(const struct digest *config);
 

@@ -67,7 +67,7 @@ static int look(struct supply *s, const struct chain *c, const struct digest *id
 	TRY(store_layer_find(s->opts.store, &ids[i], &l, ret_index, err));
 	if (!*ret_index)
 		return 0;
-	if (!digest_eq(&l.content, &c->layers[i].content))
+	if (!digest_none(&c->layers[i].content) && !digest_eq(&l.content, &c->layers[i].content))
 		return cairn_fail(err, CAIRN_E_DIGEST,
 		                  "layer %.19s holds other files in the store than in the cache",
 		                  digest_text(&ids[i]).s);
