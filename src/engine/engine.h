@@ -7,6 +7,8 @@
  *	output.h    images as archives, directories
  *	image_push.h images of the store to a registry
  *	layer_blob.h layers in compressed form
+ *	supply.h    what a build gets from other machines
+ *	publish.h   finished steps go to remote caches
  *	unpacked.h  layers as directories and indexes
  *	sandbox.h   one command in namespaces of its own
  *	rootfs.h    root file systems for steps
@@ -25,6 +27,7 @@
 #include "mount_cache.h"
 #include "output.h"
 #include "probe.h"
+#include "publish.h"
 #include "rootfs.h"
 #include "sandbox.h"
 #include "supply.h"

@@ -4,14 +4,15 @@
 #include <poll.h>
 #include <stdio.h>
 
-#include "output_priv.h"
+#include "output_push.h"
 #include "util/clock.h"
 
 #define TICK_MS 80
 
 /* --- opening -------------------------------------------------------------------- */
 
-static bool is_image(const struct output *o)
+/* An archive or a folder with layers in it? */
+static bool is_archive(const struct output *o)
 {
 	return o->type == OUTPUT_OCI || o->type == OUTPUT_DOCKER;
 }
@@ -23,6 +24,8 @@ static int check_destinations(const struct outputs_opts *opts, struct cairn_err 
 	for (size_t i = 0; i < opts->n; i++) {
 		const struct output *o = &opts->outputs[i];
 
+		if (o->type == OUTPUT_REGISTRY)
+			continue;
 		if (o->type == OUTPUT_LOCAL || o->folder)
 			TRY(out_folder_check(o->dest, err));
 		else
@@ -49,6 +52,7 @@ static size_t form_for(struct outputs *o, const struct output *out)
 int outputs_new(const struct outputs_opts *opts, struct outputs **ret, struct cairn_err *err)
 {
 	struct outputs *o;
+	int r = 0;
 
 	TRY(check_destinations(opts, err));
 	o = xcalloc(1, sizeof(*o));
@@ -56,11 +60,18 @@ int outputs_new(const struct outputs_opts *opts, struct outputs **ret, struct ca
 	o->arena = arena_new();
 	o->forms = arena_array(o->arena, struct layer_blob_form, opts->n + 1);
 	o->form_of = arena_array(o->arena, size_t, opts->n + 1);
-	for (size_t i = 0; i < opts->n; i++)
-		if (is_image(&opts->outputs[i]))
+	o->pushes = arena_array(o->arena, struct push *, opts->n + 1);
+	o->started = clock_now();
+	for (size_t i = 0; i < opts->n && r == 0; i++)
+		if (is_archive(&opts->outputs[i]))
 			o->form_of[i] = form_for(o, &opts->outputs[i]);
-	*ret = o;
-	return 0;
+		else if (opts->outputs[i].type == OUTPUT_REGISTRY)
+			r = push_new(o, &opts->outputs[i], &o->pushes[i], err);
+	if (r == 0)
+		*ret = o;
+	else
+		outputs_free(o);
+	return r;
 }
 
 /* --- layers in the background ----------------------------------------------------- */
@@ -135,6 +146,9 @@ void outputs_chain(void *ctx, const struct chain *chain)
 {
 	struct outputs *o = ctx;
 
+	for (size_t i = 0; i < o->opts->n; i++)
+		if (o->pushes[i])
+			push_chain(o->pushes[i], chain);
 	for (size_t i = 0; i < chain->n; i++) {
 		const struct digest *id = &chain->layers[i].diff_id;
 		str key = str_n((const char *)id->b, DIGEST_LEN);
@@ -171,6 +185,7 @@ static void emit(struct outputs *o, const struct build_event *ev)
 static void wait_idle(struct outputs *o, unsigned step)
 {
 	bool slow = false; /* worth telling */
+	uint64_t at = 0;
 
 	while (o->busy) {
 		struct pollfd fds[2] = { { .fd = pool_fd(o->opts->pool), .events = POLLIN },
@@ -182,11 +197,15 @@ static void wait_idle(struct outputs *o, unsigned step)
 		if (fds[1].revents)
 			atomic_store(&o->stop, true);
 		pool_collect(o->opts->pool);
+		if (o->pushing)
+			push_progress(o->pushing, &at, &o->total);
+		else
+			at = atomic_load(&o->at);
 		if (o->busy && slow && o->opts->n)
 			emit(o, &(struct build_event){ .kind = EVENT_PROGRESS,
 			                               .step = step,
 			                               .text = str_of(o->what),
-			                               .current = atomic_load(&o->at),
+			                               .current = at,
 			                               .total = o->total });
 		if (o->opts->tick)
 			o->opts->tick(o->opts->tick_ctx, clock_monotonic());
@@ -251,7 +270,9 @@ static int run_job(void *ctx, struct cairn_err *err)
 {
 	struct out_job *j = ctx;
 
-	return is_image(j->output) ? out_image_write(j, err) : out_root_write(j, err);
+	if (j->output->type == OUTPUT_REGISTRY)
+		return push_write(j->o->pushes[j->number], j, err);
+	return is_archive(j->output) ? out_image_write(j, err) : out_root_write(j, err);
 }
 
 static void job_done(void *ctx, int result, const struct cairn_err *err)
@@ -272,7 +293,15 @@ static const char *step_name(struct outputs *o, const struct output *out)
 		[OUTPUT_TAR] = "tar",
 		[OUTPUT_LOCAL] = "folder",
 	};
+	char text[REFERENCE_TEXT_MAX];
+	struct cairn_err ignored;
+	struct reference ref;
 
+	if (out->type == OUTPUT_REGISTRY)
+		return arena_printf(o->arena, "pushing %s",
+		                    reference_parse(str_of(out->names[0]), &ref, &ignored) == 0
+		                            ? reference_familiar(&ref, text)
+		                            : out->names[0]);
 	return arena_printf(o->arena, "exporting to %s: %s", names[out->type],
 	                    strcmp(out->dest, "-") == 0 ? "standard output" : out->dest);
 }
@@ -298,9 +327,9 @@ static uint64_t bytes_to_write(const struct out_job *j)
 {
 	uint64_t n = 0;
 
-	for (size_t i = 0; i < j->image->chain->n; i++)
-		n += is_image(j->output) ? j->layers[i]->blobs[j->form].size
-		                         : j->image->chain->layers[i].size;
+	for (size_t i = 0; i < j->image->chain->n && j->output->type != OUTPUT_REGISTRY; i++)
+		n += is_archive(j->output) ? j->layers[i]->blobs[j->form].size
+		                           : j->image->chain->layers[i].size;
 	return n;
 }
 
@@ -309,25 +338,28 @@ static int write_output(struct outputs *o, const struct engine_image *im, struct
 {
 	struct out_job j = { .o = o,
 		             .output = &o->opts->outputs[i],
+		             .number = i,
 		             .form = o->form_of[i],
 		             .image = im,
 		             .layers = layers,
 		             .arena = o->arena };
 	unsigned step = im->n_steps + 1 + (unsigned)i;
 
-	if (is_image(j.output))
+	if (is_archive(j.output))
 		TRY(record_manifest(&j, err));
 	o->busy = true;
 	o->total = bytes_to_write(&j);
 	atomic_store(&o->at, 0);
-	(void)snprintf(o->what, sizeof(o->what), "writing");
+	o->pushing = o->pushes[i];
+	(void)snprintf(o->what, sizeof(o->what), o->pushing ? "uploading" : "writing");
 	pool_add(o->opts->pool, (struct pool_task){ run_job, job_done, &j });
 	wait_idle(o, step);
+	o->pushing = NULL;
 	TRY(take_result(o, err));
 	if (j.warning)
 		emit(o, &(struct build_event){
 				.kind = EVENT_WARNING, .step = step, .text = str_of(j.warning) });
-	if (is_image(j.output) && !ret->has_manifest) {
+	if (j.manifest.size && !ret->has_manifest) {
 		ret->has_manifest = true;
 		ret->manifest = j.manifest;
 	}
@@ -405,11 +437,18 @@ int outputs_finish(struct outputs *o, struct engine_image *image, struct outputs
 	return 0;
 }
 
+bool outputs_demoted(const struct outputs *o)
+{
+	return atomic_load(&o->demoted);
+}
+
 void outputs_free(struct outputs *o)
 {
 	if (!o)
 		return;
 	atomic_store(&o->stop, true);
+	for (size_t i = 0; i < o->opts->n; i++)
+		push_free(o->pushes[i]);
 	o->result = CAIRN_E_CANCELLED; /* start nothing more */
 	while (o->busy) {
 		struct pollfd fd = { .fd = pool_fd(o->opts->pool), .events = POLLIN };

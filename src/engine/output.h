@@ -6,6 +6,8 @@
  *	outputs_finish(out, &image, err)  gives the image its times, writes all outputs
  *	outputs_free(out)                 before the engine_build and the pool
  *
+ * REGISTRY: pushed while the build runs (output_push.h).
+ *
  * Forms.  OCI: an image layout
  *(https://github.com/opencontainers/image-spec/blob/main/image-layout.md) as a tar, or as a folder;
  *several names are several entries of its index.  DOCKER: the same tar with a manifest.json, as
@@ -37,24 +39,35 @@ enum output_type {
 	OUTPUT_DOCKER,
 	OUTPUT_TAR,
 	OUTPUT_LOCAL,
+	OUTPUT_REGISTRY, /* pushed */
 	OUTPUT_N_,
 };
 
 struct output {
 	enum output_type type;
-	const char *dest; /* file or folder; "-": standard output */
+	const char *dest; /* file or folder; "-": standard output; REGISTRY: NULL */
 	bool folder;      /* OCI: a folder instead of a tar */
-	/* OCI, DOCKER: references written into it, normalised. */
+	/* OCI, DOCKER: references written into it, normalised. REGISTRY: where it goes. */
 	const char *const *names;
 	size_t n_names;
-	enum layer_compression compression; /* OCI, DOCKER: of layers */
+	enum layer_compression compression; /* OCI, DOCKER, REGISTRY: of layers */
 	int level;                          /* of it; 0: its default */
+	/* REGISTRY: */
+	bool force_compression;       /* also of layers made elsewhere */
+	bool by_digest;               /* no tag is set */
+	bool docker;                  /* Docker's media types in place of OCI's */
+	struct image_kvs annotations; /* of the manifest */
 };
 
 struct outputs_opts {
-	struct store *store;                    /* never NULL */
-	struct pool *pool;                      /* never NULL */
-	struct layer_press *press;              /* layer_blob.h; never NULL; outlives the outputs */
+	struct store *store;       /* never NULL */
+	struct pool *pool;         /* never NULL */
+	struct layer_press *press; /* layer_blob.h; never NULL; outlives the outputs */
+	/* For REGISTRY; the first two may be NULL. All outlive the outputs. */
+	struct supply *supply;       /* layers that are not here */
+	struct publisher *published; /* layers that caches get as well */
+	struct registry *(*registry)(void *ctx);
+	void *registry_ctx;
 	const struct engine_observer *observer; /* never NULL */
 	const struct output *outputs;           /* borrowed, with what they point to */
 	size_t n;                               /* 0: only the image's times are set */
@@ -90,6 +103,9 @@ struct outputs_result {
  * damaged, CAIRN_E_CANCELLED, CAIRN_E_SYSTEM (sys ENOSPC: the disk is full). */
 int outputs_finish(struct outputs *o, struct engine_image *image, struct outputs_result *ret,
                    struct cairn_err *err);
+
+/* Did it fail because a layer that a cache promised is gone? Another build makes it. */
+bool outputs_demoted(const struct outputs *o);
 
 /* Ends what still runs in the background. NULL is fine. */
 void outputs_free(struct outputs *o);

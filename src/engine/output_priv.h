@@ -12,6 +12,8 @@
 #include "output.h"
 #include "util/vec.h"
 
+struct push; /* output_push.h */
+
 enum out_state {
 	OUT_IDLE,
 	OUT_QUEUED, /* in the queue, or in the pool */
@@ -29,7 +31,11 @@ struct out_layer {
 
 struct outputs {
 	const struct outputs_opts *opts;
-	struct arena *arena;           /* of the main thread */
+	struct arena *arena;  /* of the main thread */
+	struct push **pushes; /* by output: of type REGISTRY */
+	struct push *pushing; /* the one that is waited for */
+	int64_t started;      /* clock_now() */
+	atomic_bool demoted;
 	struct layer_blob_form *forms; /* in which some output wants the layers */
 	size_t n_forms;
 	size_t *form_of;   /* by output: number of its form */
@@ -116,7 +122,8 @@ int out_archive_end(struct out_archive *ar, const char *path, struct cairn_err *
 struct out_job {
 	struct outputs *o;
 	const struct output *output;
-	size_t form; /* OCI, DOCKER */
+	size_t number; /* of the output */
+	size_t form;   /* OCI, DOCKER */
 	const struct engine_image *image;
 	struct out_layer **layers; /* of the image, bottom first */
 	struct arena *arena;       /* of the job: the main thread's while no task has it */

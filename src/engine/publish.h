@@ -52,6 +52,11 @@ struct publish_step {
 };
 void publisher_step(struct publisher *p, const struct publish_step *step);
 
+/* "registry/repository" on that registry where a layer in this very form is, NULL when nothing is
+ * known; waits while it is on its way there. Lives as long as p. Any thread but p's own. */
+const char *publisher_has(struct publisher *p, const struct digest *diff_id,
+                          const struct digest *blob, const char *domain);
+
 struct publish_wait {
 	unsigned step;    /* number of the step that shows how far it is */
 	int64_t deadline; /* clock_monotonic(): what is not done then is given up; 0 = none */

@@ -1,0 +1,170 @@
+/* Pushing: one layer finds its form, and goes into one repository. */
+#include "output_push.h"
+#include "util/fs.h"
+
+static const struct digest *own_id(const struct push_layer *l)
+{
+	return &l->src.ids[l->src.n - 1];
+}
+
+/* --- what is sent ------------------------------------------------------------------ */
+
+/* Where the base image that the layer is of was pulled from. */
+static int find_origin(struct push_layer *l, struct cairn_err *err)
+{
+	struct store_sources sources = { 0 };
+	struct push *p = l->p;
+
+	TRY(store_blob_sources(p->o->opts->store, &l->blob.digest, &sources, err));
+	if (sources.len) {
+		pthread_mutex_lock(&p->lock);
+		l->origin = str_of(arena_printf(p->arena, "%s/%s", sources.ptr[0].registry,
+		                                sources.ptr[0].repository));
+		pthread_mutex_unlock(&p->lock);
+	}
+	store_sources_done(&sources);
+	return 0;
+}
+
+static void take_blob(struct push_layer *l, const struct layer_blob *b)
+{
+	l->blob = (struct descriptor){ .media_type = str_of(b->media_type),
+		                       .digest = b->digest,
+		                       .size = b->size };
+}
+
+static int find_here(struct push_layer *l, struct cairn_err *err)
+{
+	struct layer_blob_form form = l->p->form;
+	struct layer_blob b = { 0 };
+
+	TRY(layer_blob_open(&l->src, err));
+	form.described = true;
+	TRY(layer_blob_get(&l->src, &form, &b, err));
+	take_blob(l, &b);
+	TRY(find_origin(l, err));
+	l->stored = true;
+	return 0;
+}
+
+int push_layer_find(struct push_layer *l, struct cairn_err *err)
+{
+	struct supply *supply = l->p->o->opts->supply;
+
+	l->elsewhere = supply && !l->src.clamp && supply_where(supply, own_id(l), &l->where) &&
+	               !digest_none(&l->where.blob.digest) && !l->p->form.force;
+	if (!l->elsewhere)
+		return find_here(l, err);
+	l->blob = l->where.blob;
+	return 0;
+}
+
+/* --- on its way ---------------------------------------------------------------------- */
+
+static int writer_sink(void *ctx, const void *p, size_t n, struct cairn_err *err)
+{
+	return store_blob_writer_add(ctx, p, n, err);
+}
+
+/* A blob that is only elsewhere, not at a registry: it takes its way over the store. */
+static int fetch_blob(const struct push_layer *l, struct cairn_err *err)
+{
+	const struct outputs_opts *opts = l->p->o->opts;
+	cleanup_store_blob_writer struct store_blob_writer *w = NULL;
+	struct remote_sink sink = { writer_sink, NULL };
+
+	TRY(store_blob_writer_new(opts->store, &l->blob.digest, &w, err));
+	sink.ctx = w;
+	TRY(supply_blob_get(opts->supply, &l->where, &sink, err));
+	return store_blob_writer_commit(w, NULL, NULL, err);
+}
+
+/* The bytes of a blob that was only described. */
+static int make_again(const struct push_layer *l, struct cairn_err *err)
+{
+	struct layer_blob_source src = l->src;
+	struct layer_blob b = { 0 };
+
+	TRY(layer_blob_open(&src, err));
+	TRY(layer_blob_get(&src, &l->p->form, &b, err));
+	if (digest_eq(&b.digest, &l->blob.digest))
+		return 0;
+	return cairn_fail(
+		err, CAIRN_E_NOT_FOUND,
+		"the compressed form of layer %s is gone, and made again it is another one",
+		digest_text(own_id(l)).s);
+}
+
+static int open_blob(void *ctx, const struct digest *digest, int *ret_fd, struct cairn_err *err)
+{
+	const struct push_layer *l = ctx;
+	struct store *s = l->p->o->opts->store;
+	uint64_t size = 0;
+	bool here = false;
+
+	TRY(store_blob_find(s, digest, &here, NULL, err));
+	if (!here)
+		TRY(l->elsewhere ? fetch_blob(l, err) : make_again(l, err));
+	return store_blob_open(s, digest, ret_fd, &size, err);
+}
+
+/* The repository at `at` ("registry/repository"), if it is another one than the part's. */
+static bool other_repo(const struct push_part *part, str at, struct reference *ret)
+{
+	struct cairn_err ignored;
+
+	return at.len && reference_parse(at, ret, &ignored) == 0 &&
+	       (strcmp(ret->domain, part->repo->ref.domain) != 0 ||
+	        strcmp(ret->path, part->repo->ref.path) != 0);
+}
+
+/* Repositories that may have the blob, the likeliest first. */
+static size_t places(const struct push_part *part, struct reference ret[3])
+{
+	const struct push_layer *l = part->layer;
+	size_t n = 0;
+
+	if (l->elsewhere && l->where.from.len)
+		n += other_repo(part, l->where.from, &ret[n]);
+	else if (l->elsewhere && l->where.remote)
+		n += other_repo(part, str_of(remote_repository(l->where.remote)), &ret[n]);
+	n += other_repo(part, l->origin, &ret[n]);
+	if (!n && l->p->o->opts->published)
+		n += other_repo(part,
+		                str_of(publisher_has(l->p->o->opts->published, own_id(l),
+		                                     &l->blob.digest, part->repo->ref.domain)),
+		                &ret[n]);
+	return n;
+}
+
+static void add_progress(void *ctx, uint64_t total, uint64_t done)
+{
+	struct push *p = ctx;
+
+	pthread_mutex_lock(&p->lock);
+	p->total += total;
+	p->done += done;
+	pthread_mutex_unlock(&p->lock);
+}
+
+int push_part_bring(struct push_part *part, struct cairn_err *err)
+{
+	struct push_layer *l = part->layer;
+	const struct outputs_opts *opts = l->p->o->opts;
+	const struct registry_progress progress = { add_progress, l->p };
+	struct registry_want want = { .blob = l->blob, .open = open_blob, .ctx = l };
+	struct reference at[3];
+	size_t n = places(part, at);
+	uint64_t moved = 0;
+	bool here = false;
+
+	TRY(store_blob_find(opts->store, &l->blob.digest, &here, NULL, err));
+	for (size_t i = 0; i < n; i++) {
+		if (!want.mount && strcmp(at[i].domain, part->repo->ref.domain) == 0)
+			want.mount = at[i].path;
+		if (!here && !want.from)
+			want.from = &at[i];
+	}
+	return registry_blob_bring(opts->registry(opts->registry_ctx), &part->repo->ref, &want,
+	                           &progress, &moved, err);
+}

@@ -1,0 +1,665 @@
+#include "publish.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <sys/sysinfo.h>
+
+#include "publish_priv.h"
+#include "util/clock.h"
+
+#define UPLOADS    4 /* at once, where nothing else is wished */
+#define PRESS_NICE 10
+#define TICK_MS    80
+#define SLOW_NS    (CLOCK_SEC / 4) /* a wait that is worth telling */
+
+/* --- beginning and end ------------------------------------------------------- */
+
+static size_t form_number(const struct publish_opts *o, size_t i)
+{
+	for (size_t k = 0; k < i; k++)
+		if (o->targets[k].form.compression == o->targets[i].form.compression &&
+		    o->targets[k].form.level == o->targets[i].form.level &&
+		    o->targets[k].form.force == o->targets[i].form.force)
+			return k;
+	return i;
+}
+
+struct publisher *publisher_new(const struct publish_opts *opts)
+{
+	struct publisher *p = xcalloc(1, sizeof(*p));
+
+	p->opts = *opts;
+	p->arena = arena_new();
+	p->press_pool = pool_new_nice((unsigned)get_nprocs(), PRESS_NICE);
+	p->makers = pool_new_nice(1, PRESS_NICE);
+	p->net = pool_new(opts->uploads ? opts->uploads : UPLOADS);
+	p->targets = arena_array(p->arena, struct pub_target, opts->n + 1);
+	for (size_t i = 0; i < opts->n; i++)
+		p->targets[i] = (struct pub_target){ .opts = &opts->targets[i],
+			                             .form = form_number(opts, i) };
+	if (pthread_mutex_init(&p->lock, NULL) || pthread_cond_init(&p->changed, NULL))
+		CAIRN_BUG("cannot create a lock");
+	return p;
+}
+
+void publisher_free(struct publisher *p)
+{
+	if (!p)
+		return;
+	atomic_store(&p->stop, true);
+	pool_free(p->makers);
+	pool_free(p->net);
+	pool_free(p->press_pool);
+	vec_foreach (w, &p->warnings)
+		free(*w);
+	vec_free(&p->warnings);
+	vec_free(&p->entries);
+	map_done(&p->layers);
+	pthread_mutex_destroy(&p->lock);
+	pthread_cond_destroy(&p->changed);
+	arena_free(p->arena);
+	free(p);
+}
+
+/* --- what is known; with the lock --------------------------------------------- */
+
+static void warn_later(struct publisher *p, const char *fmt, ...) PRINTF(2, 3);
+static void warn_later(struct publisher *p, const char *fmt, ...)
+{
+	char text[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	vec_push(&p->warnings, xstrdup(text));
+}
+
+/* A remote that fails is told of once and gets nothing more. */
+static void target_failed(struct publisher *p, size_t target, const struct cairn_err *err)
+{
+	struct pub_target *t = &p->targets[target];
+
+	if (t->failed || err->code == CAIRN_E_CANCELLED)
+		return;
+	t->failed = true;
+	t->err = *err;
+	if (t->opts->ignore_error)
+		warn_later(p, "nothing more is published to %s: %s", remote_name(t->opts->remote),
+		           err->msg);
+}
+
+static void entry_end(struct pub_entry *e)
+{
+	if (e->stage != PUB_END)
+		e->p->open--;
+	e->stage = PUB_END;
+}
+
+/* --- tasks ----------------------------------------------------------------------- */
+
+static void advance(struct publisher *p);
+
+static int run_make(void *ctx, struct cairn_err *err)
+{
+	struct pub_layer *l = ctx;
+	struct publisher *p = l->p;
+	int r = atomic_load(&p->stop) ? cairn_fail(err, CAIRN_E_CANCELLED, "stopped")
+	                              : pub_layer_make(l, err);
+
+	pthread_mutex_lock(&p->lock);
+	l->state = r < 0 ? PUB_FAILED : PUB_DONE;
+	if (r < 0 && r != CAIRN_E_CANCELLED)
+		warn_later(p, "a layer is not published: %s", err->msg);
+	advance(p);
+	pthread_mutex_unlock(&p->lock);
+	return 0;
+}
+
+static uint64_t part_bytes(const struct pub_layer *l)
+{
+	return (l->from.len ? 0 : l->blob.size) + l->index.size;
+}
+
+static int run_send(void *ctx, struct cairn_err *err)
+{
+	struct pub_part *part = ctx;
+	struct publisher *p = part->layer->p;
+	bool remote = false;
+	int r = atomic_load(&p->stop) ? cairn_fail(err, CAIRN_E_CANCELLED, "stopped")
+	                              : pub_part_send(part, &remote, err);
+
+	pthread_mutex_lock(&p->lock);
+	part->state = r < 0 ? PUB_FAILED : PUB_DONE;
+	p->parts--;
+	p->done += part_bytes(part->layer);
+	if (r < 0 && remote)
+		target_failed(p, part->target, err);
+	else if (r < 0 && r != CAIRN_E_CANCELLED)
+		warn_later(p, "a layer is not published: %s", err->msg);
+	advance(p);
+	pthread_mutex_unlock(&p->lock);
+	return 0;
+}
+
+/* What an entry that is there says about its layers: they need not be sent. */
+static void learn(struct pub_entry *e, str text)
+{
+	struct publisher *p = e->p;
+	struct remote_entry there = { 0 };
+	struct cairn_err ignored;
+
+	if (remote_entry_decode(text, p->arena, &there, &ignored) < 0)
+		return;
+	for (size_t i = 0; i < e->n && i < there.n_layers; i++) {
+		struct pub_part *part = &e->layers[i]->parts[e->target];
+		const struct remote_layer *l = &there.layers[i];
+
+		if (part->state != PUB_IDLE || digest_none(&l->blob.digest) ||
+		    !digest_eq(&l->diff_id, &e->layers[i]->ids[e->layers[i]->n - 1]))
+			continue;
+		part->state = PUB_DONE;
+		part->told = true;
+		part->blob = l->blob;
+		part->index = l->index;
+		part->from = l->from;
+	}
+}
+
+static int run_ask(void *ctx, struct cairn_err *err)
+{
+	struct pub_entry *e = ctx;
+	struct publisher *p = e->p;
+	cleanup_strbuf struct strbuf text;
+	bool found = false;
+	int r;
+
+	strbuf_init(&text, REMOTE_ENTRY_MAX);
+	r = remote_entry_get(p->targets[e->target].opts->remote, &e->keys[0], &text, &found, err);
+	pthread_mutex_lock(&p->lock);
+	e->busy = false;
+	if (r < 0) {
+		target_failed(p, e->target, err);
+		entry_end(e);
+	} else if (found) {
+		learn(e, strbuf_view(&text));
+		entry_end(e);
+	} else {
+		e->stage = PUB_LAYERS;
+	}
+	advance(p);
+	pthread_mutex_unlock(&p->lock);
+	return 0;
+}
+
+/* The blobs that an entry brings: those of its own layer, and those that no other entry of this
+ * process has brought. */
+static size_t own_blobs(const struct pub_entry *e, struct descriptor *out)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < e->n; i++) {
+		const struct pub_part *part = &e->layers[i]->parts[e->target];
+
+		if ((part->told || part->covered) && i + 1 != e->n)
+			continue;
+		if (!part->from.len && !digest_none(&part->blob.digest))
+			out[n++] = part->blob;
+		if (!digest_none(&part->index.digest))
+			out[n++] = part->index;
+	}
+	return n;
+}
+
+static int put_entry(struct pub_entry *e, struct cairn_err *err)
+{
+	struct publisher *p = e->p;
+	struct remote *remote = p->targets[e->target].opts->remote;
+	cleanup_arena struct arena *a = arena_new();
+	struct descriptor *blobs = arena_array(a, struct descriptor, 2 * e->n + 1);
+	struct remote_entry entry = { .record = e->record, .n_layers = e->n };
+	cleanup_strbuf struct strbuf text;
+	size_t n;
+
+	entry.layers = arena_array(a, struct remote_layer, e->n + 1);
+	pthread_mutex_lock(&p->lock);
+	for (size_t i = 0; i < e->n; i++) {
+		const struct pub_part *part = &e->layers[i]->parts[e->target];
+
+		entry.layers[i] =
+			(struct remote_layer){ .diff_id = e->layers[i]->ids[e->layers[i]->n - 1],
+			                       .blob = part->blob,
+			                       .index = part->index,
+			                       .from = part->from };
+	}
+	n = own_blobs(e, blobs);
+	pthread_mutex_unlock(&p->lock);
+	strbuf_init(&text, REMOTE_ENTRY_MAX);
+	remote_entry_encode(&entry, &text);
+	TRY(strbuf_check(&text, "cache entry", err));
+	for (size_t i = 0; i < e->n_keys; i++)
+		TRY(remote_entry_put(remote, &e->keys[i], strbuf_view(&text), blobs, n, e->forced,
+		                     err));
+	return 0;
+}
+
+static bool in_use(const struct publisher *p, const struct pub_layer *l)
+{
+	bool any = l->state == PUB_RUNNING;
+
+	for (size_t i = 0; i < p->opts.n; i++)
+		any |= l->parts[i].state == PUB_RUNNING;
+	return any;
+}
+
+/* The remote has lost a blob: send all of this entry again, once. */
+static void send_again(struct pub_entry *e)
+{
+	e->retried = true;
+	e->stage = PUB_LAYERS;
+	for (size_t i = 0; i < e->n; i++) {
+		struct pub_layer *l = e->layers[i];
+		struct pub_part *part = &l->parts[e->target];
+
+		if (part->state != PUB_DONE)
+			continue;
+		part->state = PUB_IDLE;
+		part->told = part->covered = false;
+		if (pub_is_at(l, e->p->targets[e->target].opts->remote) && !in_use(e->p, l)) {
+			l->state = PUB_IDLE; /* where it was said to be it is not */
+			l->lost = true;
+		}
+	}
+}
+
+static int run_put(void *ctx, struct cairn_err *err)
+{
+	struct pub_entry *e = ctx;
+	struct publisher *p = e->p;
+	int r = put_entry(e, err);
+
+	pthread_mutex_lock(&p->lock);
+	e->busy = false;
+	if (r == CAIRN_E_NOT_FOUND && !e->retried) {
+		send_again(e);
+	} else {
+		for (size_t i = 0; r == 0 && i < e->n; i++)
+			e->layers[i]->parts[e->target].covered = true;
+		if (r < 0)
+			target_failed(p, e->target, err);
+		entry_end(e);
+	}
+	advance(p);
+	pthread_mutex_unlock(&p->lock);
+	return 0;
+}
+
+/* --- what is to be done next; with the lock -------------------------------------- */
+
+static void start(struct pool *pool, int (*run)(void *ctx, struct cairn_err *err), void *ctx)
+{
+	pool_add(pool, (struct pool_task){ .run = run, .ctx = ctx });
+}
+
+static void start_entry(struct pub_entry *e, int (*run)(void *ctx, struct cairn_err *err))
+{
+	e->busy = true;
+	start(e->p->net, run, e);
+}
+
+static void start_layer(struct publisher *p, struct pub_layer *l)
+{
+	l->state = PUB_RUNNING;
+	start(p->makers, run_make, l);
+}
+
+static void start_part(struct publisher *p, struct pub_part *part)
+{
+	part->state = PUB_RUNNING;
+	p->parts++;
+	p->total += part_bytes(part->layer);
+	start(p->net, run_send, part);
+}
+
+/* Let the layers of an entry go on; returns how many are not there yet, or sets *ret_failed. */
+static size_t advance_layers(struct pub_entry *e, bool *ret_failed)
+{
+	size_t missing = 0;
+
+	for (size_t i = 0; i < e->n; i++) {
+		struct pub_layer *l = e->layers[i];
+		struct pub_part *part = &l->parts[e->target];
+
+		if (part->state == PUB_DONE)
+			continue;
+		missing++;
+		*ret_failed |= part->state == PUB_FAILED || l->state == PUB_FAILED;
+		if (l->state == PUB_IDLE)
+			start_layer(e->p, l);
+		else if (l->state == PUB_DONE && part->state == PUB_IDLE)
+			start_part(e->p, part);
+	}
+	return missing;
+}
+
+static void advance_entry(struct pub_entry *e)
+{
+	bool failed = e->p->targets[e->target].failed || atomic_load(&e->p->stop);
+
+	if (e->busy)
+		return;
+	if (!failed && e->stage == PUB_ASK)
+		start_entry(e, run_ask);
+	else if (!failed && e->stage == PUB_LAYERS && advance_layers(e, &failed) == 0) {
+		e->stage = PUB_PUT;
+		start_entry(e, run_put);
+	}
+	if (failed)
+		entry_end(e);
+}
+
+static void advance(struct publisher *p)
+{
+	size_t kept = 0;
+
+	vec_foreach (e, &p->entries) {
+		advance_entry(*e);
+		if ((*e)->stage != PUB_END)
+			p->entries.ptr[kept++] = *e;
+	}
+	p->entries.len = kept;
+	pthread_cond_broadcast(&p->changed);
+}
+
+/* --- a step ------------------------------------------------------------------------ */
+
+static struct pub_layer *layer_for(struct publisher *p, const struct chain *c, size_t i,
+                                   size_t form)
+{
+	char key[sizeof(size_t) + DIGEST_LEN];
+	struct pub_layer *l;
+
+	memcpy(key, &form, sizeof(form));
+	memcpy(key + sizeof(form), c->layers[i].diff_id.b, DIGEST_LEN);
+	l = map_get(&p->layers, str_n(key, sizeof(key)));
+	if (l)
+		return l;
+	l = arena_new_of(p->arena, struct pub_layer);
+	*l = (struct pub_layer){ .p = p,
+		                 .ids = arena_array(p->arena, struct digest, i + 1),
+		                 .n = i + 1,
+		                 .base = digest_none(&c->layers[i].step),
+		                 .form = p->targets[form].opts->form,
+		                 .parts = arena_array(p->arena, struct pub_part, p->opts.n) };
+	for (size_t k = 0; k <= i; k++)
+		l->ids[k] = c->layers[k].diff_id;
+	for (size_t k = 0; k < p->opts.n; k++)
+		l->parts[k] = (struct pub_part){ .layer = l, .target = k };
+	map_put(&p->layers, str_n(key, sizeof(key)), l);
+	return l;
+}
+
+static void add_entry(struct publisher *p, size_t target, const struct publish_step *s, str record)
+{
+	struct pub_entry *e = arena_new_of(p->arena, struct pub_entry);
+	const struct chain *c = &s->record->chain;
+
+	*e = (struct pub_entry){ .p = p,
+		                 .target = target,
+		                 .keys = arena_array(p->arena, struct digest, s->n_also + 1),
+		                 .n_keys = s->n_also + 1,
+		                 .record = record,
+		                 .forced = s->forced,
+		                 .layers = arena_array(p->arena, struct pub_layer *, c->n + 1),
+		                 .n = c->n,
+		                 .stage = s->ran ? PUB_LAYERS : PUB_ASK };
+	e->keys[0] = s->key;
+	for (size_t i = 0; i < s->n_also; i++)
+		e->keys[i + 1] = s->also[i];
+	for (size_t i = 0; i < c->n; i++)
+		e->layers[i] = layer_for(p, c, i, p->targets[target].form);
+	vec_push(&p->entries, e);
+	p->open++;
+}
+
+static bool wants(const struct publisher *p, size_t target, const struct publish_step *s)
+{
+	const struct pub_target *t = &p->targets[target];
+
+	if (t->failed || (t->opts->min && !s->on_target_chain))
+		return false;
+	return !s->from || strcmp(s->from, remote_name(t->opts->remote)) != 0;
+}
+
+/* Emit what threads had to say. */
+static void show_warnings(struct publisher *p)
+{
+	for (;;) {
+		cleanup_free char *text = NULL;
+
+		pthread_mutex_lock(&p->lock);
+		if (p->warnings.len) {
+			text = p->warnings.ptr[0];
+			memmove(p->warnings.ptr, p->warnings.ptr + 1,
+			        --p->warnings.len * sizeof(*p->warnings.ptr));
+		}
+		pthread_mutex_unlock(&p->lock);
+		if (!text)
+			return;
+		p->opts.observer->event(p->opts.observer->ctx,
+		                        &(struct build_event){ .kind = EVENT_WARNING,
+		                                               .time_ns = clock_monotonic(),
+		                                               .text = str_of(text) });
+	}
+}
+
+static void collect(struct publisher *p)
+{
+	pool_collect(p->makers);
+	pool_collect(p->net);
+	show_warnings(p);
+}
+
+void publisher_step(struct publisher *p, const struct publish_step *step)
+{
+	cleanup_strbuf struct strbuf record;
+	str kept = { 0 };
+
+	collect(p);
+	strbuf_init(&record, RECORD_MAX);
+	record_encode(step->record, &record);
+	if (record.overflow)
+		return;
+	pthread_mutex_lock(&p->lock);
+	for (size_t i = 0; i < p->opts.n; i++) {
+		if (!wants(p, i, step))
+			continue;
+		if (!kept.ptr)
+			kept = arena_str(p->arena, strbuf_view(&record));
+		add_entry(p, i, step, kept);
+	}
+	advance(p);
+	pthread_mutex_unlock(&p->lock);
+}
+
+/* --- what others ask ------------------------------------------------------------------ */
+
+static bool at_domain(const char *repository, const char *domain)
+{
+	size_t n = strlen(domain);
+
+	return repository && strncmp(repository, domain, n) == 0 && repository[n] == '/';
+}
+
+static const struct pub_layer *find_layer(const struct publisher *p, size_t form,
+                                          const struct digest *diff_id)
+{
+	char key[sizeof(size_t) + DIGEST_LEN];
+
+	memcpy(key, &form, sizeof(form));
+	memcpy(key + sizeof(form), diff_id->b, DIGEST_LEN);
+	return map_get(&p->layers, str_n(key, sizeof(key)));
+}
+
+/* Is it on its way? With the lock. */
+static bool is_moving(const struct publisher *p, const struct pub_layer *l, size_t target)
+{
+	if (p->targets[target].failed || atomic_load(&p->stop) || l->state == PUB_FAILED)
+		return false;
+	return l->state == PUB_RUNNING || l->parts[target].state == PUB_RUNNING;
+}
+
+const char *publisher_has(struct publisher *p, const struct digest *diff_id,
+                          const struct digest *blob, const char *domain)
+{
+	const char *found = NULL;
+
+	pthread_mutex_lock(&p->lock);
+	for (size_t i = 0; i < p->opts.n && !found; i++) {
+		const char *repository = remote_repository(p->targets[i].opts->remote);
+		const struct pub_layer *l = find_layer(p, p->targets[i].form, diff_id);
+
+		if (!l || !at_domain(repository, domain))
+			continue;
+		while (is_moving(p, l, i))
+			pthread_cond_wait(&p->changed, &p->lock);
+		if (l->parts[i].state == PUB_DONE && !l->parts[i].from.len &&
+		    digest_eq(&l->parts[i].blob.digest, blob))
+			found = repository;
+	}
+	pthread_mutex_unlock(&p->lock);
+	return found;
+}
+
+/* --- waiting -------------------------------------------------------------------------- */
+
+struct waiting {
+	struct publisher *p;
+	const struct publish_wait *opts;
+	int64_t started;
+	bool shown; /* the step was announced */
+	str name;
+};
+
+static void emit(const struct waiting *w, enum event_kind kind, const struct cairn_err *err)
+{
+	struct build_event ev = { .kind = kind,
+		                  .time_ns = clock_monotonic(),
+		                  .step = w->opts->step,
+		                  .name = w->name,
+		                  .exit_code = -1,
+		                  .err = err };
+
+	if (kind == EVENT_DONE || kind == EVENT_FAILED)
+		ev.cost.wall_ns = (uint64_t)(ev.time_ns - w->started);
+	w->p->opts.observer->event(w->p->opts.observer->ctx, &ev);
+}
+
+static void emit_progress(struct waiting *w)
+{
+	struct publisher *p = w->p;
+	struct build_event ev = { .kind = EVENT_PROGRESS, .step = w->opts->step };
+	char text[64];
+	size_t open;
+
+	if (!w->shown) {
+		emit(w, EVENT_PLAN, NULL);
+		emit(w, EVENT_START, NULL);
+		w->shown = true;
+	}
+	pthread_mutex_lock(&p->lock);
+	open = p->open;
+	ev.current = p->done;
+	ev.total = p->total;
+	if (p->parts)
+		(void)snprintf(text, sizeof(text), "publishing %u layer%s", p->parts,
+		               p->parts == 1 ? "" : "s");
+	else
+		(void)snprintf(text, sizeof(text), "publishing %zu step%s", open,
+		               open == 1 ? "" : "s");
+	pthread_mutex_unlock(&p->lock);
+	ev.text = str_of(text);
+	ev.time_ns = clock_monotonic();
+	p->opts.observer->event(p->opts.observer->ctx, &ev);
+}
+
+/* Sleep until something changed, for a moment at most. */
+static bool all_done(struct publisher *p)
+{
+	struct timespec until;
+	int64_t at = clock_now() + TICK_MS * (CLOCK_SEC / 1000);
+	bool done;
+
+	until.tv_sec = (time_t)(at / CLOCK_SEC);
+	until.tv_nsec = (long)(at % CLOCK_SEC);
+	pthread_mutex_lock(&p->lock);
+	if (p->open)
+		(void)pthread_cond_timedwait(&p->changed, &p->lock, &until);
+	done = p->open == 0;
+	pthread_mutex_unlock(&p->lock);
+	return done;
+}
+
+static int wait_all(struct waiting *w, struct cairn_err *err)
+{
+	struct pollfd fd = { .fd = w->opts->cancel_fd, .events = POLLIN };
+
+	while (!all_done(w->p)) {
+		int64_t now = clock_monotonic();
+
+		collect(w->p);
+		if (now - w->started > SLOW_NS)
+			emit_progress(w);
+		if (w->opts->tick)
+			w->opts->tick(w->opts->tick_ctx, now);
+		if (fd.fd >= 0 && poll(&fd, 1, 0) > 0)
+			return cairn_fail(err, CAIRN_E_CANCELLED,
+			                  "stopped while finished steps were published");
+		if (w->opts->deadline && now > w->opts->deadline)
+			return cairn_fail(err, CAIRN_E_TIMEOUT,
+			                  "not all finished steps could be published in time");
+	}
+	return 0;
+}
+
+static int first_failure(const struct publisher *p, struct cairn_err *err)
+{
+	for (size_t i = 0; i < p->opts.n; i++) {
+		const struct pub_target *t = &p->targets[i];
+
+		if (!t->failed || t->opts->ignore_error)
+			continue;
+		*err = t->err;
+		return cairn_wrap(err, "the cache at %s was not written",
+		                  remote_name(t->opts->remote));
+	}
+	return 0;
+}
+
+int publisher_finish(struct publisher *p, const struct publish_wait *wait, struct cairn_err *err)
+{
+	struct waiting w = { .p = p, .opts = wait, .started = clock_monotonic() };
+	struct strbuf name;
+	int r;
+
+	strbuf_init(&name, 4096);
+	strbuf_cstr(&name, "publishing to ");
+	for (size_t i = 0; i < p->opts.n; i++)
+		strbuf_printf(&name, "%s%s", i ? ", " : "", remote_name(p->opts.targets[i].remote));
+	w.name = strbuf_view(&name);
+	r = wait_all(&w, err);
+	collect(p);
+	if (r == 0)
+		r = first_failure(p, err);
+	if (w.shown || r < 0) {
+		if (!w.shown)
+			emit(&w, EVENT_PLAN, NULL);
+		emit(&w,
+		     r == 0                   ? EVENT_DONE
+		     : r == CAIRN_E_CANCELLED ? EVENT_CANCELED
+		                              : EVENT_FAILED,
+		     err);
+	}
+	strbuf_done(&name);
+	return r;
+}

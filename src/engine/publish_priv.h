@@ -1,0 +1,111 @@
+/* engine/publish_priv.h - private to publish*.c.
+ *
+ * All states are guarded by publisher.lock.  While a layer or a part is PUB_RUNNING, what it is
+ * about belongs to the thread that works on it; once it is PUB_DONE it does not change.
+ */
+#ifndef CAIRN_ENGINE_PUBLISH_PRIV_H
+#define CAIRN_ENGINE_PUBLISH_PRIV_H
+
+#include <pthread.h>
+
+#include "publish.h"
+#include "util/map.h"
+#include "util/pool.h"
+#include "util/vec.h"
+
+enum pub_state {
+	PUB_IDLE,
+	PUB_RUNNING, /* in a pool */
+	PUB_DONE,
+	PUB_FAILED,
+};
+
+/* A layer in the remote of one target. */
+struct pub_part {
+	struct pub_layer *layer;
+	size_t target;
+	enum pub_state state;
+	bool told;    /* by an entry of that remote: nothing has to be sent */
+	bool covered; /* an entry of ours names its blobs: they are safe from collection */
+	/* As that remote's entries describe it: */
+	struct descriptor blob, index;
+	str from;
+};
+
+/* A layer in one form. */
+struct pub_layer {
+	struct publisher *p;
+	struct digest *ids; /* diff IDs of the chain up to it */
+	size_t n;
+	bool base; /* of a base image */
+	struct layer_blob_form form;
+	enum pub_state state;
+	/* DONE: */
+	struct descriptor blob;
+	struct descriptor index; /* digest none: not known */
+	str from;                /* "registry/repository" where the blob stays, or empty */
+	bool here;               /* the store has it, so that its blob can be made */
+	bool elsewhere;          /* `where` says from where it can be had */
+	bool lost;               /* it was said to be elsewhere and is not */
+	struct supply_layer where;
+	struct pub_part *parts; /* by target */
+};
+
+enum pub_stage {
+	PUB_ASK,    /* does the remote have the entry? */
+	PUB_LAYERS, /* its layers are on their way */
+	PUB_PUT,    /* the entry itself */
+	PUB_END,
+};
+
+/* A record on its way into one remote. */
+struct pub_entry {
+	struct publisher *p;
+	size_t target;
+	struct digest *keys;
+	size_t n_keys;
+	str record;
+	bool forced, retried;
+	struct pub_layer **layers;
+	size_t n;
+	enum pub_stage stage;
+	bool busy; /* a task works on it */
+};
+
+struct pub_target {
+	const struct publish_target *opts;
+	size_t form; /* layers of equal forms are shared by targets */
+	bool failed; /* nothing more is sent to it */
+	struct cairn_err err;
+};
+
+struct publisher {
+	struct publish_opts opts;
+	struct pool *press_pool; /* compresses pieces */
+	struct pool *makers;     /* one thread: brings layers into their form */
+	struct pool *net;        /* everything that waits for a remote */
+	atomic_bool stop;
+	pthread_mutex_t lock; /* of all that follows */
+	pthread_cond_t changed;
+	struct arena *arena;
+	struct pub_target *targets;
+	struct map layers; /* form and diff ID -> struct pub_layer * */
+	VEC(struct pub_entry *) entries;
+	VEC(char *) warnings; /* owned; for the main thread to show */
+	size_t open;          /* entries that have not ended */
+	unsigned parts;       /* being sent or about to */
+	uint64_t total, done; /* bytes of the parts of this build */
+};
+
+/* --- publish_layer.c: the work on one layer; without the lock --- */
+
+/* Find out what the layer is called in its form and where it is. */
+int pub_layer_make(struct pub_layer *l, struct cairn_err *err);
+
+/* Is it known to be in that remote? */
+bool pub_is_at(const struct pub_layer *l, const struct remote *remote);
+
+/* Bring it into the remote of the part's target. *ret_remote: the remote is to blame. */
+int pub_part_send(struct pub_part *part, bool *ret_remote, struct cairn_err *err);
+
+#endif
