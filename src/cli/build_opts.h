@@ -28,13 +28,15 @@ struct cli_build_opts {
 	const char *iidfile;       /* gets the image id, without newline as docker writes it */
 	const char *metadata_file; /* gets JSON about the result */
 	enum progress_mode progress;
-	bool quiet;              /* as --progress=quiet */
-	struct cli_list outputs; /* see build_output_parse(); empty: into the store */
-	struct cli_list ulimits; /* see build_ulimit_parse() */
-	uint64_t shm_size;       /* bytes of /dev/shm; 0: 64 MiB */
-	bool check;              /* lint only, do not build */
-	uint64_t jobs;           /* steps that run at once; 0: as many as CPUs */
-	const char *context;     /* the word: folder, or "-" */
+	bool quiet;                           /* as --progress=quiet */
+	struct cli_list outputs;              /* see build_output_parse(); empty: into the store */
+	bool push;                            /* as -o type=registry */
+	struct cli_list cache_from, cache_to; /* see build_cache_parse() */
+	struct cli_list ulimits;              /* see build_ulimit_parse() */
+	uint64_t shm_size;                    /* bytes of /dev/shm; 0: 64 MiB */
+	bool check;                           /* lint only, do not build */
+	uint64_t jobs;                        /* steps that run at once; 0: as many as CPUs */
+	const char *context;                  /* the word: folder, or "-" */
 };
 
 /* Carry out a build: the engine, its observer, the outputs.

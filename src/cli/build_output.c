@@ -17,14 +17,20 @@ static const struct {
 	[BUILD_COMPRESSION_ZSTD] = { LAYER_COMPRESS_ZSTD, 19 },
 };
 
-/* As docker buildx: gzip, which everybody reads; but docker's own archive is read once, on
- * this machine, so that compressing it would only cost time. */
+/* An archive as docker buildx makes it: gzip, which everybody reads; but docker's own archive is
+ * read once, on this machine, so that compressing it would only cost time. What is pushed is zstd,
+ * which is smaller, faster at both ends and read by all that pull images. */
 static int set_compression(const struct build_output *b, struct output *o, struct cairn_err *err)
 {
 	enum build_compression c = b->compression;
 
 	if (c == BUILD_COMPRESSION_DEFAULT && b->type == BUILD_OUTPUT_OCI)
 		c = BUILD_COMPRESSION_GZIP;
+	if (c == BUILD_COMPRESSION_DEFAULT && b->type == BUILD_OUTPUT_REGISTRY)
+		c = b->docker ? BUILD_COMPRESSION_GZIP : BUILD_COMPRESSION_ZSTD;
+	if (c == BUILD_COMPRESSION_ZSTD && b->docker)
+		return cairn_fail(err, CAIRN_E_USAGE,
+		                  "--output: compression=zstd needs oci-mediatypes=true");
 	o->compression = compressions[c].compression;
 	if (b->level < 0)
 		return 0;
@@ -84,40 +90,81 @@ static int set_epoch(const struct map *build_args, struct outputs_opts *ret, str
 	return 0;
 }
 
-int build_outputs(const struct cli_build_opts *o, const struct map *build_args, struct arena *a,
-                  struct outputs_opts *ret, struct cairn_err *err)
+/* The domains that are spoken to by plain HTTP because an output says so. */
+static void add_insecure(const struct output *out, struct arena *a, struct build_outputs *ret)
+{
+	const char **all = arena_array(a, const char *, ret->n_insecure + out->n_names + 1);
+
+	if (ret->n_insecure)
+		memcpy(all, ret->insecure, ret->n_insecure * sizeof(*all));
+	for (size_t i = 0; i < out->n_names; i++) {
+		struct cairn_err ignored;
+		struct reference ref;
+
+		if (reference_parse(str_of(out->names[i]), &ref, &ignored) == 0)
+			all[ret->n_insecure++] = arena_cstr(a, str_of(ref.domain));
+	}
+	ret->insecure = all;
+}
+
+static int add_output(const struct cli_build_opts *o, const struct build_output *b, struct arena *a,
+                      struct output *out, struct cairn_err *err)
 {
 	static const enum output_type types[BUILD_OUTPUT_N_] = {
-		[BUILD_OUTPUT_OCI] = OUTPUT_OCI,
-		[BUILD_OUTPUT_DOCKER] = OUTPUT_DOCKER,
-		[BUILD_OUTPUT_TAR] = OUTPUT_TAR,
-		[BUILD_OUTPUT_LOCAL] = OUTPUT_LOCAL,
+		[BUILD_OUTPUT_OCI] = OUTPUT_OCI,           [BUILD_OUTPUT_DOCKER] = OUTPUT_DOCKER,
+		[BUILD_OUTPUT_TAR] = OUTPUT_TAR,           [BUILD_OUTPUT_LOCAL] = OUTPUT_LOCAL,
+		[BUILD_OUTPUT_REGISTRY] = OUTPUT_REGISTRY,
 	};
-	struct output *list = arena_array(a, struct output, o->outputs.len + 1);
 
-	ret->n = 0;
+	out->type = types[b->type];
+	out->dest = b->dest;
+	out->folder = b->type == BUILD_OUTPUT_OCI && !b->tar;
+	out->force_compression = b->force_compression;
+	out->by_digest = b->by_digest;
+	out->docker = b->docker;
+	out->annotations = b->annotations;
+	TRY(set_compression(b, out, err));
+	TRY(set_names(o, b->name, a, out, err));
+	if (out->type == OUTPUT_REGISTRY && !out->n_names)
+		return cairn_fail(err, CAIRN_E_USAGE,
+		                  "an image that is pushed needs a name: --tag NAME or "
+		                  "--output type=registry,name=NAME");
+	return 0;
+}
+
+int build_outputs(const struct cli_build_opts *o, const struct map *build_args, struct arena *a,
+                  struct build_outputs *ret, struct cairn_err *err)
+{
+	struct outputs_opts *opts = ret->opts;
+	struct output *list = arena_array(a, struct output, o->outputs.len + 2);
+	bool pushed = !o->push;
+
+	opts->n = 0;
 	for (size_t i = 0; i < o->outputs.len; i++) {
-		struct output *out = &list[ret->n];
 		struct build_output b = { 0 };
 
 		TRY(build_output_parse(o->outputs.ptr[i], a, &b, err));
 		if (b.type == BUILD_OUTPUT_STORE)
 			continue;
-		out->type = types[b.type];
-		out->dest = b.dest;
-		out->folder = b.type == BUILD_OUTPUT_OCI && !b.tar;
-		TRY(set_compression(&b, out, err));
-		TRY(set_names(o, b.name, a, out, err));
-		ret->n++;
+		TRY(add_output(o, &b, a, &list[opts->n], err));
+		if (b.insecure)
+			add_insecure(&list[opts->n], a, ret);
+		pushed |= b.type == BUILD_OUTPUT_REGISTRY;
+		opts->n++;
 	}
-	ret->outputs = list;
-	return set_epoch(build_args, ret, err);
+	if (!pushed) {
+		const struct build_output b = { .type = BUILD_OUTPUT_REGISTRY, .level = -1 };
+
+		TRY(add_output(o, &b, a, &list[opts->n++], err));
+	}
+	opts->outputs = list;
+	return set_epoch(build_args, opts, err);
 }
 
 bool build_outputs_stdout(const struct outputs_opts *o)
 {
 	for (size_t i = 0; i < o->n; i++)
-		if (strcmp(o->outputs[i].dest, "-") == 0)
+		if (o->outputs[i].dest && strcmp(o->outputs[i].dest, "-") == 0)
 			return true;
 	return false;
 }

@@ -6,14 +6,20 @@
 #include "engine/engine.h"
 #include "util/map.h"
 
-/* Fill outputs, n, has_epoch and epoch of *ret from the options; everything lives in a.
+struct build_outputs {
+	struct outputs_opts *opts;   /* to be filled */
+	const char *const *insecure; /* "host:port" that an output wants plain HTTP with */
+	size_t n_insecure;
+};
+
+/* Fill outputs, n, has_epoch and epoch of *ret->opts from the options; everything lives in a.
  *
  * build_args  SOURCE_DATE_EPOCH is taken from it (the environment's must be in it already)
  *
  * Fails with CAIRN_E_USAGE, also for a level that the compression does not have and for an
  * epoch that is no number. */
 int build_outputs(const struct cli_build_opts *o, const struct map *build_args, struct arena *a,
-                  struct outputs_opts *ret, struct cairn_err *err);
+                  struct build_outputs *ret, struct cairn_err *err);
 
 /* Does an output take standard output? */
 bool build_outputs_stdout(const struct outputs_opts *o);

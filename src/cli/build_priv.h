@@ -2,11 +2,17 @@
 #ifndef CAIRN_CLI_BUILD_PRIV_H
 #define CAIRN_CLI_BUILD_PRIV_H
 
+#include <stdatomic.h>
+
 #include "build_opts.h"
 #include "engine/engine.h"
 #include "interrupt.h"
 #include "store/store.h"
 #include "workspace/workspace.h"
+
+struct build_cache_spec;
+struct build_caches;
+struct build_warnings;
 
 /* Everything a build holds, released in one place. */
 struct build_run {
@@ -31,6 +37,20 @@ struct build_run {
 	struct engine_context context;
 	struct outputs_opts oopts;
 	struct outputs *outputs;
+	/* Other machines; all NULL when the build has to do with none but for its bases. */
+	struct build_cache_spec *specs;
+	size_t n_specs;
+	const char *const *insecure; /* registries that are spoken to by plain HTTP */
+	size_t n_insecure;
+	atomic_bool net_cancel;
+	struct registry_session *net;
+	struct pool *net_pool;
+	struct build_caches *caches;
+	struct supply_doubts *doubts; /* borrowed: outlives an attempt */
+	struct supply *supply;
+	struct publisher *publisher;
+	bool published; /* it was waited for */
+	struct build_warnings *warnings;
 	int64_t started; /* clock_monotonic() */
 	struct interrupt *interrupt;
 	int cancel_fd; /* of the interrupt */
@@ -42,5 +62,23 @@ struct build_run {
 int build_set_pairs(struct build_run *r, struct cairn_err *err);
 int build_set_graph_opts(struct build_run *r, struct cairn_err *err);
 int build_set_engine_opts(struct build_run *r, struct cairn_err *err);
+
+/* --- build_run.c --- */
+
+/* One line for the user. Main thread. */
+void build_run_warn(struct build_run *r, str text);
+
+/* --- build_remote.c: caches, what comes from them and what goes to them --- */
+
+/* Read --cache-from and --cache-to. */
+int build_remote_parse(struct build_run *r, struct cairn_err *err);
+/* Open what the options name; sets options of engine and outputs, whose own are set before. */
+int build_remote_open(struct build_run *r, struct cairn_err *err);
+/* Show what other threads had to say. Main thread. */
+void build_remote_warnings(struct build_run *r);
+/* Wait until finished steps are published; result: of the build. */
+int build_remote_finish(struct build_run *r, unsigned n_steps, int result, struct cairn_err *err);
+/* Gives up what is not done; frees the outputs as well. */
+void build_remote_free(struct build_run *r);
 
 #endif

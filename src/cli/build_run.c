@@ -88,7 +88,10 @@ static int parse(struct build_run *r, struct cairn_err *err)
 
 static void tick(void *ctx, int64_t now_ns)
 {
-	(void)progress_tick(ctx, now_ns);
+	struct build_run *r = ctx;
+
+	build_remote_warnings(r);
+	(void)progress_tick(r->progress, now_ns);
 }
 
 static int tag_image(struct build_run *r, const struct engine_image *im, const char **names,
@@ -111,7 +114,7 @@ static int write_file(const char *path, str text, struct cairn_err *err)
 	return path ? fs_write_file(AT_FDCWD, path, text, 0644, err) : 0;
 }
 
-static void warn(struct build_run *r, str text)
+void build_run_warn(struct build_run *r, str text)
 {
 	r->observer.event(r->observer.ctx, &(struct build_event){ .kind = EVENT_WARNING,
 	                                                          .time_ns = clock_monotonic(),
@@ -123,10 +126,11 @@ static int show_warnings(struct build_run *r, struct cairn_err *err)
 	const struct dockerfile *df = r->df;
 
 	for (size_t i = 0; i < df->n_warnings; i++)
-		warn(r, str_of(arena_printf(r->a, "%s:%u: %s: %.*s", df->path, df->warnings[i].line,
-		                            df->warnings[i].rule, STR(df->warnings[i].text))));
+		build_run_warn(r, str_of(arena_printf(r->a, "%s:%u: %s: %.*s", df->path,
+		                                      df->warnings[i].line, df->warnings[i].rule,
+		                                      STR(df->warnings[i].text))));
 	for (size_t i = 0; i < r->graph->warnings.len; i++)
-		warn(r, r->graph->warnings.ptr[i]);
+		build_run_warn(r, r->graph->warnings.ptr[i]);
 	if (df->check_error && df->n_warnings)
 		return cairn_fail_at(err, df->path, df->warnings[0].line, 0,
 		                     "'# check=error=true' makes warnings errors: %.*s",
@@ -137,15 +141,19 @@ static int show_warnings(struct build_run *r, struct cairn_err *err)
 static int open_outputs(struct build_run *r, struct cairn_err *err)
 {
 	struct outputs_opts *o = &r->oopts;
+	struct build_outputs list = { .opts = o };
 
-	TRY(build_outputs(r->o, &r->build_args, r->a, o, err));
+	TRY(build_outputs(r->o, &r->build_args, r->a, &list, err));
+	r->insecure = list.insecure;
+	r->n_insecure = list.n_insecure;
 	o->store = r->store;
 	o->pool = r->pool;
 	o->press = r->press;
 	o->observer = &r->observer;
 	o->cancel_fd = r->cancel_fd;
 	o->tick = tick;
-	o->tick_ctx = r->progress;
+	o->tick_ctx = r;
+	TRY(build_remote_open(r, err));
 	TRY(outputs_new(o, &r->outputs, err));
 	r->eopts.chain_done = outputs_chain;
 	r->eopts.chain_ctx = r->outputs;
@@ -201,6 +209,7 @@ static int finish(struct build_run *r, struct engine_image *im, struct cairn_err
 
 	TRY(outputs_finish(r->outputs, im, &made, err));
 	TRY(tag_image(r, im, names, err));
+	TRY(build_remote_finish(r, im->n_steps, 0, err));
 	result.image_id = arena_cstr(r->a, str_of(digest_text(&im->config_digest).s));
 	result.names = names;
 	TRY(write_file(r->o->iidfile, str_of(result.image_id), err));
@@ -214,7 +223,7 @@ static int finish(struct build_run *r, struct engine_image *im, struct cairn_err
 
 static void run_done(struct build_run *r)
 {
-	outputs_free(r->outputs);
+	build_remote_free(r);
 	engine_free(r->build);
 	bases_free(r->bases);
 	base_lock_free(r->lock);
@@ -253,7 +262,7 @@ static int load_settings(struct build_run *r, struct cairn_err *err)
 
 static void warn_base(void *ctx, str text)
 {
-	warn(ctx, text);
+	build_run_warn(ctx, text);
 }
 
 static int start(struct build_run *r, struct cairn_err *err)
@@ -274,10 +283,11 @@ static int start(struct build_run *r, struct cairn_err *err)
 	r->pool = pool_new((unsigned)get_nprocs());
 	r->press = layer_press_new();
 	r->eopts.tick = tick;
-	r->eopts.tick_ctx = r->progress;
+	r->eopts.tick_ctx = r;
 	if (r->o->check)
 		return 0;
 	TRY(check_tags(r, err));
+	TRY(build_remote_parse(r, err));
 	TRY(parse(r, err)); /* may wait for a terminal or a pipe: signals still end the process */
 	TRY(load_settings(r, err));
 	TRY(interrupt_new(r->ctx->envp, &r->interrupt, err));
@@ -342,15 +352,18 @@ static void keep_report(struct build_run *r, const struct engine_image *im)
 	struct cairn_err err;
 
 	if (build_report_keep(r, im, &err) < 0)
-		warn(r, str_of(arena_printf(r->a, "no report for 'cairn explain' is kept: %s",
-		                            err.msg)));
+		build_run_warn(
+			r, str_of(arena_printf(r->a, "no report for 'cairn explain' is kept: %s",
+		                               err.msg)));
 }
 
 /* *ret_again: it failed because of a hit that will be a miss in the next attempt. */
-static int build_once(const struct cli_build_opts *o, struct cairn_ctx *ctx, int *ret_status,
-                      bool *ret_again, struct cairn_err *err)
+static int build_once(struct build_run *template, int *ret_status, bool *ret_again,
+                      struct cairn_err *err)
 {
-	struct build_run r = { .o = o, .ctx = ctx };
+	const struct cli_build_opts *o = template->o;
+	struct cairn_ctx *ctx = template->ctx;
+	struct build_run r = { .o = o, .ctx = ctx, .doubts = template->doubts };
 	struct engine_image im = { 0 };
 	int got;
 
@@ -365,7 +378,7 @@ static int build_once(const struct cli_build_opts *o, struct cairn_ctx *ctx, int
 	if (got == 0)
 		got = plan(&r, err);
 	if (got == 0 && userns_needed() &&
-	    (engine_work(r.build) || r.oopts.n || r.oopts.has_epoch)) {
+	    (engine_work(r.build) || r.oopts.n || r.oopts.has_epoch || r.publisher)) {
 		run_done(&r);
 		return enter_userns(ctx, ret_status, err);
 	}
@@ -373,7 +386,11 @@ static int build_once(const struct cli_build_opts *o, struct cairn_ctx *ctx, int
 		got = execute(&r, &im, err);
 	if (got == 0)
 		got = finish(&r, &im, err);
-	*ret_again = got < 0 && r.build && engine_demoted(r.build) && !from_stdin(o);
+	*ret_again = got < 0 && r.build && !from_stdin(o) &&
+	             (engine_demoted(r.build) || (r.outputs && outputs_demoted(r.outputs)));
+	if (got < 0 && r.build)
+		(void)build_remote_finish(&r, (unsigned)r.graph->n_nodes, got, err);
+	build_remote_warnings(&r);
 	if (r.build && !*ret_again)
 		keep_report(&r, got == 0 ? &im : NULL);
 	if (got < 0)
@@ -408,6 +425,7 @@ int build_explain(const struct cli_build_opts *o, struct cairn_ctx *ctx, bool js
 int build_run(const struct cli_build_opts *o, struct cairn_ctx *ctx, int *ret_status,
               struct cairn_err *err)
 {
+	struct build_run template = { .o = o, .ctx = ctx, .doubts = supply_doubts_new() };
 	bool again = true;
 	int got = 0;
 
@@ -416,7 +434,8 @@ int build_run(const struct cli_build_opts *o, struct cairn_ctx *ctx, int *ret_st
 			(void)fprintf(ctx->err, "cairn: warning: %s; building it again\n",
 			              err->msg);
 		again = false;
-		got = build_once(o, ctx, ret_status, &again, err);
+		got = build_once(&template, ret_status, &again, err);
 	}
+	supply_doubts_free(template.doubts);
 	return got;
 }

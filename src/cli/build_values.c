@@ -54,44 +54,141 @@ static int index_of(const char *const *names, const char *s)
 	return -1;
 }
 
-static int output_field(const struct build_pair *p, struct build_output *o, struct cairn_err *err)
+/* What type=image says in two fields. */
+struct image_output {
+	bool image, push;
+};
+
+static int output_type(const struct build_pair *p, const char *v, struct build_output *o,
+                       struct image_output *image, struct cairn_err *err)
 {
-	static const char *const types[] = { "store", "oci", "docker", "tar", "local", NULL };
+	static const char *const types[] = { "store", "oci",      "docker", "tar",
+		                             "local", "registry", NULL };
+	int i = index_of(types, v);
+
+	if (strcmp(v, "cacheonly") == 0)
+		return cairn_fail(err, CAIRN_E_UNSUPPORTED,
+		                  "--output type=cacheonly is not built yet");
+	image->image = strcmp(v, "image") == 0;
+	if (image->image)
+		i = BUILD_OUTPUT_STORE;
+	if (i < 0)
+		return fail_field("output", p,
+		                  "one of type=registry, image, oci, docker, tar, local, store",
+		                  err);
+	o->type = (enum build_output_type)i;
+	return 0;
+}
+
+static int output_compression(const struct build_pair *p, const char *v, struct build_output *o,
+                              struct cairn_err *err)
+{
 	static const char *const methods[] = { "", "uncompressed", "gzip", "zstd", NULL };
+	int i = index_of(methods, v);
+
+	if (i < 1)
+		return fail_field("output", p, "compression=uncompressed, gzip or zstd", err);
+	o->compression = (enum build_compression)i;
+	return 0;
+}
+
+/* annotation.KEY=V and annotation-manifest.KEY=V: an image of one platform has one manifest. */
+static bool output_annotation(const struct build_pair *p, struct arena *a, struct build_output *o)
+{
+	static const char *const prefixes[] = { "annotation.", "annotation-manifest." };
+
+	for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++) {
+		size_t n = strlen(prefixes[i]);
+
+		if (strncmp(p->key, prefixes[i], n) != 0 || !p->key[n])
+			continue;
+		image_kvs_set(a, &o->annotations, str_of(p->key + n), str_of(p->value));
+		return true;
+	}
+	return false;
+}
+
+static int output_flag(const struct build_pair *p, const char *v, struct build_output *o,
+                       struct image_output *image, struct cairn_err *err)
+{
+	bool oci = true;
+	const struct {
+		const char *name;
+		bool *at;
+	} flags[] = { { "tar", &o->tar },
+		      { "push", &image->push },
+		      { "push-by-digest", &o->by_digest },
+		      { "oci-mediatypes", &oci },
+		      { "force-compression", &o->force_compression },
+		      { "registry.insecure", &o->insecure } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
+		if (strcmp(p->key, flags[i].name) != 0)
+			continue;
+		if (p->value && strcmp(v, "true") != 0 && strcmp(v, "false") != 0)
+			return fail_field("output", p, "true or false", err);
+		*flags[i].at = !p->value || v[0] == 't';
+		o->docker |= !oci;
+		return 0;
+	}
+	return fail_field("output", p, "a field of --output", err);
+}
+
+static int output_field(const struct build_pair *p, struct arena *a, struct build_output *o,
+                        struct image_output *image, struct cairn_err *err)
+{
 	const char *v = p->value ? p->value : "";
 	uint64_t level = 0;
-	int i;
 
-	if (strcmp(p->key, "type") == 0) {
-		if (strcmp(v, "registry") == 0 || strcmp(v, "image") == 0 ||
-		    strcmp(v, "cacheonly") == 0)
-			return cairn_fail(err, CAIRN_E_UNSUPPORTED,
-			                  "--output type=%s is not built yet", v);
-		i = index_of(types, v);
-		if (i < 0)
-			return fail_field("output", p, "one of type=oci, docker, tar, local, store",
-			                  err);
-		o->type = (enum build_output_type)i;
-	} else if (strcmp(p->key, "dest") == 0 && *v) {
+	if (strcmp(p->key, "type") == 0)
+		return output_type(p, v, o, image, err);
+	if (strcmp(p->key, "compression") == 0)
+		return output_compression(p, v, o, err);
+	if (strcmp(p->key, "dest") == 0 && *v) {
 		o->dest = p->value;
 	} else if (strcmp(p->key, "name") == 0 && *v) {
 		o->name = p->value;
-	} else if (strcmp(p->key, "compression") == 0) {
-		i = index_of(methods, v);
-		if (i < 1)
-			return fail_field("output", p, "compression=uncompressed, gzip or zstd",
-			                  err);
-		o->compression = (enum build_compression)i;
 	} else if (strcmp(p->key, "compression-level") == 0) {
 		if (num_u64(str_of(v), 22, &level, err) < 0)
 			return fail_field("output", p, "a level of 0 to 22", err);
 		o->level = (int)level;
-	} else if (strcmp(p->key, "tar") == 0 &&
-	           (strcmp(v, "true") == 0 || strcmp(v, "false") == 0)) {
-		o->tar = v[0] == 't';
-	} else {
-		return fail_field("output", p, "a field of --output", err);
+	} else if (!output_annotation(p, a, o)) {
+		return output_flag(p, v, o, image, err);
 	}
+	return 0;
+}
+
+/* Do the fields make sense together? */
+static int check_output(const char *value, const struct image_output *image, struct build_output *o,
+                        struct cairn_err *err)
+{
+	bool local = o->type == BUILD_OUTPUT_LOCAL || (o->type == BUILD_OUTPUT_OCI && !o->tar);
+
+	if (image->push && image->image)
+		o->type = BUILD_OUTPUT_REGISTRY;
+	else if (image->push && o->type != BUILD_OUTPUT_REGISTRY)
+		return cairn_fail(err, CAIRN_E_USAGE, "--output '%s': push= belongs to type=image",
+		                  value);
+	else if (image->image && o->name)
+		return cairn_fail(err, CAIRN_E_USAGE,
+		                  "--output '%s': name= needs push=true; --tag names it here",
+		                  value);
+	if (o->type == BUILD_OUTPUT_REGISTRY && o->dest)
+		return cairn_fail(
+			err, CAIRN_E_USAGE,
+			"--output '%s': dest= makes no sense for a registry; give name=", value);
+	if (local && (!o->dest || strcmp(o->dest, "-") == 0))
+		return cairn_fail(err, CAIRN_E_USAGE, "--output '%s': dest=FOLDER is missing",
+		                  value);
+	if (o->type != BUILD_OUTPUT_REGISTRY && (o->annotations.len || o->by_digest ||
+	                                         o->insecure || o->force_compression || o->docker))
+		return cairn_fail(err, CAIRN_E_USAGE,
+		                  "--output '%s': only an image that is pushed has annotations, "
+		                  "push-by-digest, oci-mediatypes, force-compression, "
+		                  "registry.insecure",
+		                  value);
+	if (!o->dest && o->type != BUILD_OUTPUT_STORE && o->type != BUILD_OUTPUT_REGISTRY)
+		o->dest = "-";
 	return 0;
 }
 
@@ -99,6 +196,7 @@ int build_output_parse(const char *value, struct arena *a, struct build_output *
                        struct cairn_err *err)
 {
 	struct build_output o = { .level = -1, .tar = true };
+	struct image_output image = { 0 };
 	bool typed = false;
 	struct build_fields f;
 
@@ -113,18 +211,11 @@ int build_output_parse(const char *value, struct arena *a, struct build_output *
 	TRY(build_fields_split("output", value, a, &f, err));
 	for (size_t i = 0; i < f.n; i++) {
 		typed = typed || strcmp(f.at[i].key, "type") == 0;
-		TRY(output_field(&f.at[i], &o, err));
+		TRY(output_field(&f.at[i], a, &o, &image, err));
 	}
 	if (!typed)
 		return cairn_fail(err, CAIRN_E_USAGE, "--output '%s': type= is missing", value);
-	if (o.type == BUILD_OUTPUT_LOCAL && (!o.dest || strcmp(o.dest, "-") == 0))
-		return cairn_fail(err, CAIRN_E_USAGE, "--output '%s': dest=FOLDER is missing",
-		                  value);
-	if (!o.dest && o.type != BUILD_OUTPUT_STORE)
-		o.dest = "-";
-	if (o.type == BUILD_OUTPUT_OCI && !o.tar && strcmp(o.dest, "-") == 0)
-		return cairn_fail(err, CAIRN_E_USAGE, "--output '%s': dest=FOLDER is missing",
-		                  value);
+	TRY(check_output(value, &image, &o, err));
 	*ret = o;
 	return 0;
 }

@@ -8,6 +8,7 @@
 
 #include <stdint.h>
 
+#include "image/image.h"
 #include "util/arena.h"
 #include "util/err.h"
 
@@ -29,11 +30,12 @@ int build_fields_split(const char *opt, const char *text, struct arena *a, struc
                        struct cairn_err *err);
 
 enum build_output_type {
-	BUILD_OUTPUT_STORE,  /* the local store */
-	BUILD_OUTPUT_OCI,    /* OCI layout, as a tar */
-	BUILD_OUTPUT_DOCKER, /* what `docker load` reads */
-	BUILD_OUTPUT_TAR,    /* the root file system as one tar */
-	BUILD_OUTPUT_LOCAL,  /* the root file system as a folder */
+	BUILD_OUTPUT_STORE,    /* the local store */
+	BUILD_OUTPUT_OCI,      /* OCI layout, as a tar */
+	BUILD_OUTPUT_DOCKER,   /* what `docker load` reads */
+	BUILD_OUTPUT_TAR,      /* the root file system as one tar */
+	BUILD_OUTPUT_LOCAL,    /* the root file system as a folder */
+	BUILD_OUTPUT_REGISTRY, /* pushed to where its names say */
 	BUILD_OUTPUT_N_,
 };
 
@@ -44,14 +46,22 @@ enum build_compression {
 	BUILD_COMPRESSION_ZSTD,
 };
 
-/* --output. "-o DIR" is type=local,dest=DIR and "-o -" is type=tar,dest=-. */
+/* --output. "-o DIR" is type=local,dest=DIR and "-o -" is type=tar,dest=-; type=image is the store,
+ * with push=true it is type=registry. */
 struct build_output {
 	enum build_output_type type;
-	const char *dest; /* file or folder; "-": standard output; NULL only for STORE */
+	/* file or folder; "-": standard output; NULL only for STORE and REGISTRY */
+	const char *dest;
 	const char *name; /* reference written into the image, or NULL: the -t names */
 	enum build_compression compression;
 	int level; /* of the compression; -1: its default */
 	bool tar;  /* OCI: one tar (default) or, with tar=false, a folder */
+	/* REGISTRY: */
+	bool force_compression;       /* also of layers of base images */
+	bool by_digest;               /* push-by-digest: set no tag */
+	bool docker;                  /* oci-mediatypes=false */
+	bool insecure;                /* registry.insecure: plain HTTP */
+	struct image_kvs annotations; /* annotation.KEY=VALUE */
 };
 
 int build_output_parse(const char *value, struct arena *a, struct build_output *ret,

@@ -22,6 +22,12 @@ static const struct cli_opt opts[] = {
 	  .help = "Set an ARG; without a value, from the environment" },
 	{ "build-context", 0, OPT_LIST(T, contexts), .arg = "NAME=PATH",
 	  .help = "Folder or image that COPY --from=NAME and FROM NAME mean" },
+	{ "cache-from", 0, OPT_LIST(T, cache_from), .arg = "TYPE",
+	  .help = "Cache to read: type=registry,ref=REF, type=s3,bucket=B,region=R, type=local,src=DIR, or a "
+	          "REF; may be repeated" },
+	{ "cache-to", 0, OPT_LIST(T, cache_to), .arg = "TYPE",
+	  .help = "Cache to write, while the build runs: as --cache-from (local: dest=DIR), with mode=min|max "
+	          "and more; may be repeated" },
 	{ "check", 0, OPT_FLAG(T, check),
 	  .help = "Look for mistakes in the Dockerfile, do not build" },
 	SETTINGS_OPTION(T, config),
@@ -41,13 +47,14 @@ static const struct cli_opt opts[] = {
 	{ "no-cache-filter", 0, OPT_LIST(T, no_cache_filter), .arg = "STAGE[,STAGE]",
 	  .help = "The same for the steps of these stages" },
 	{ "output", 'o', OPT_LIST(T, outputs), .arg = "TYPE", .hint = CLI_HINT_DIR,
-	  .help = "Where the result goes: type=oci|docker|tar|local|store[,dest=PATH], or a folder, or - "
-	          "for a tar on standard output; may be repeated (default: type=store)" },
+	  .help = "Where the result goes: type=registry|oci|docker|tar|local|store[,dest=PATH], or a folder, "
+	          "or - for a tar on standard output; may be repeated (default: type=store)" },
 	{ "platform", 0, OPT_LIST(T, platforms), .arg = "OS/ARCH",
 	  .help = "Platform of the image (default: this machine's)" },
 	{ "progress", 0, OPT_ENUM(T, progress, progress_modes),
 	  .help = "How to show what happens (default: tty on a terminal, else plain)" },
 	{ "pull", 0, OPT_FLAG(T, pull), .help = "Ask the registry for newer base images" },
+	{ "push", 0, OPT_FLAG(T, push), .help = "Push the image to where its names say" },
 	{ "quiet", 'q', OPT_FLAG(T, quiet), .help = "Print nothing but the image id" },
 	{ "secret", 0, OPT_LIST(T, secrets), .arg = "id=ID[,src=FILE|,env=NAME]",
 	  .help = "Secret for RUN --mount=type=secret; never part of the image" },
@@ -64,8 +71,6 @@ static const struct cli_opt opts[] = {
 	{ "annotation", 0, OPT_UNSUPPORTED(true, "use --label") },
 	{ "attest", 0, OPT_UNSUPPORTED(true, "") },
 	{ "builder", 0, OPT_UNSUPPORTED(true, "cairn has no builder instances, leave it out") },
-	{ "cache-from", 0, OPT_UNSUPPORTED(true, "") },
-	{ "cache-to", 0, OPT_UNSUPPORTED(true, "") },
 	{ "call", 0, OPT_UNSUPPORTED(true, "use --check") },
 	{ "cgroup-parent", 0, OPT_UNSUPPORTED(true, "") },
 	{ "debug", 'D', OPT_UNSUPPORTED(false, "") },
@@ -73,7 +78,6 @@ static const struct cli_opt opts[] = {
 	{ "no-resolve-image-config", 0, OPT_UNSUPPORTED(false, "") },
 	{ "policy", 0, OPT_UNSUPPORTED(true, "") },
 	{ "provenance", 0, OPT_UNSUPPORTED(true, "") },
-	{ "push", 0, OPT_UNSUPPORTED(false, "") },
 	{ "sbom", 0, OPT_UNSUPPORTED(true, "") },
 	{ 0 },
 };

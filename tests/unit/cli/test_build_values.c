@@ -103,7 +103,19 @@ void test_values__bad(void **state)
 		{ 'o', "type=oci,tar=false",
 		  "--output 'type=oci,tar=false': dest=FOLDER is missing" },
 		{ 'o', "type=zip,dest=x",
-		  "--output: 'type=zip' is not one of type=oci, docker, tar, local, store" },
+		  "--output: 'type=zip' is not one of type=registry, image, oci, docker, tar, local, "
+		  "store" },
+		{ 'o', "type=oci,push=true",
+		  "--output 'type=oci,push=true': push= belongs to type=image" },
+		{ 'o', "type=image,name=x",
+		  "--output 'type=image,name=x': name= needs push=true; --tag names it here" },
+		{ 'o', "type=registry,dest=x",
+		  "--output 'type=registry,dest=x': dest= makes no sense for a registry; give name=" },
+		{ 'o', "type=oci,annotation.a=b",
+		  "--output 'type=oci,annotation.a=b': only an image that is pushed has annotations, "
+		  "push-by-digest, oci-mediatypes, force-compression, registry.insecure" },
+		{ 'o', "type=registry,push-by-digest=1",
+		  "--output: 'push-by-digest=1' is not true or false" },
 		{ 'o', "type=oci,compression=lzma",
 		  "--output: 'compression=lzma' is not compression=uncompressed, gzip or zstd" },
 		{ 'o', "type=oci,frob=1", "--output: 'frob=1' is not a field of --output" },
@@ -143,5 +155,26 @@ void test_values__output_not_built(void **state)
 	struct cairn_err err;
 
 	(void)state;
-	assert_fails(build_output_parse("type=registry,name=x", a, &o, &err), CAIRN_E_UNSUPPORTED);
+	assert_fails(build_output_parse("type=cacheonly", a, &o, &err), CAIRN_E_UNSUPPORTED);
+}
+
+void test_values__output_registry(void **state)
+{
+	cleanup_arena struct arena *a = arena_new();
+	struct build_output o;
+	struct cairn_err err;
+
+	(void)state;
+	assert_ok(build_output_parse("type=image,push=true,name=r.example/x:1,annotation.b=2,"
+	                             "annotation-manifest.a=1,push-by-digest=true,"
+	                             "oci-mediatypes=false,registry.insecure=true",
+	                             a, &o, &err));
+	assert_int_equal(o.type, BUILD_OUTPUT_REGISTRY);
+	assert_string_equal(o.name, "r.example/x:1");
+	assert_true(o.by_digest && o.docker && o.insecure && !o.force_compression);
+	assert_int_equal(o.annotations.len, 2);
+	assert_str(o.annotations.ptr[0].key, "a");
+	assert_str(o.annotations.ptr[1].value, "2");
+	assert_ok(build_output_parse("type=image", a, &o, &err));
+	assert_int_equal(o.type, BUILD_OUTPUT_STORE);
 }

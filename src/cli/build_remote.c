@@ -1,0 +1,283 @@
+/* cairn build: other machines. Caches, what comes from them and what goes to them. */
+#include <pthread.h>
+
+#include "build_cache.h"
+#include "build_priv.h"
+#include "settings.h"
+
+#define NET_THREADS 16 /* most of them wait */
+
+/* --- warnings of other threads --------------------------------------------------------- */
+
+struct build_warnings {
+	pthread_mutex_t lock;
+	VEC(char *) texts; /* owned */
+};
+
+static void warn_later(void *ctx, str text)
+{
+	struct build_warnings *w = ctx;
+
+	pthread_mutex_lock(&w->lock);
+	vec_push(&w->texts, str_dup(text));
+	pthread_mutex_unlock(&w->lock);
+}
+
+void build_remote_warnings(struct build_run *r)
+{
+	struct build_warnings *w = r->warnings;
+
+	for (size_t i = 0; w; i++) {
+		cleanup_free char *text = NULL;
+
+		pthread_mutex_lock(&w->lock);
+		if (i < w->texts.len)
+			text = steal_ptr(&w->texts.ptr[i]);
+		else
+			w->texts.len = 0;
+		pthread_mutex_unlock(&w->lock);
+		if (!text)
+			return;
+		build_run_warn(r, str_of(text));
+	}
+}
+
+/* --- options ------------------------------------------------------------------------------ */
+
+int build_remote_parse(struct build_run *r, struct cairn_err *err)
+{
+	const struct {
+		const char *opt;
+		const struct cli_list *list;
+	} lists[] = { { "cache-from", &r->o->cache_from }, { "cache-to", &r->o->cache_to } };
+
+	r->specs = arena_array(r->a, struct build_cache_spec,
+	                       r->o->cache_from.len + r->o->cache_to.len + 1);
+	for (size_t k = 0; k < ARRAY_SIZE(lists); k++)
+		for (size_t i = 0; i < lists[k].list->len; i++)
+			TRY(build_cache_parse(lists[k].opt, lists[k].list->ptr[i], r->a,
+			                      &r->specs[r->n_specs++], err));
+	return 0;
+}
+
+/* A cache of cairn.yaml is read, and written unless it says otherwise. */
+static int add_configured(struct build_run *r, const struct workspace_cache *c,
+                          struct cairn_err *err)
+{
+	const char *what = arena_printf(r->a, "%s:%u: cache", r->ctx->config->file, c->line);
+	const char **fallbacks = arena_array(r->a, const char *, c->fallbacks.len + 1);
+
+	for (size_t i = 0; i < c->fallbacks.len; i++)
+		fallbacks[i] = arena_cstr(r->a, c->fallbacks.ptr[i]);
+	for (int to = 0; to < 2 - c->read_only; to++) {
+		struct build_cache_spec *s = &r->specs[r->n_specs];
+
+		TRY(build_cache_from_attrs(what, c->type, &c->attrs, to == 1, r->a, s, err));
+		s->max = s->max || !image_kvs_get(&c->attrs, S("mode"));
+		if (c->scope.len)
+			s->scope = arena_cstr(r->a, c->scope);
+		s->fallbacks = fallbacks;
+		s->n_fallbacks = c->fallbacks.len;
+		s->has_fallbacks = c->fallbacks.len > 0;
+		r->n_specs++;
+	}
+	return 0;
+}
+
+static int add_all_configured(struct build_run *r, struct cairn_err *err)
+{
+	const struct workspace_caches *list = &r->ctx->config->caches;
+	struct build_cache_spec *all =
+		arena_array(r->a, struct build_cache_spec, r->n_specs + 2 * list->len + 1);
+
+	if (r->n_specs)
+		memcpy(all, r->specs, r->n_specs * sizeof(*all));
+	r->specs = all;
+	for (size_t i = 0; i < list->len; i++)
+		TRY(add_configured(r, &list->ptr[i], err));
+	return 0;
+}
+
+static const struct output *first_push(const struct build_run *r)
+{
+	for (size_t i = 0; i < r->oopts.n; i++)
+		if (r->oopts.outputs[i].type == OUTPUT_REGISTRY)
+			return &r->oopts.outputs[i];
+	return NULL;
+}
+
+/* Outputs read files unless all of them are pushes. */
+static bool wants_files(const struct build_run *r)
+{
+	for (size_t i = 0; i < r->oopts.n; i++)
+		if (r->oopts.outputs[i].type != OUTPUT_REGISTRY)
+			return true;
+	return r->oopts.has_epoch;
+}
+
+/* --- opening -------------------------------------------------------------------------------- */
+
+static struct registry *registry(void *ctx)
+{
+	return registry_session_registry(ctx);
+}
+
+static void step_result(void *ctx, const struct publish_step *step)
+{
+	publisher_step(ctx, step);
+}
+
+/* What cairn.yaml says about hosts, and before it what an output says. */
+static void open_session(struct build_run *r)
+{
+	struct registry_session_opts o = { 0 };
+	struct registry_host_settings *hosts;
+
+	settings_session(r->ctx, true, &o);
+	o.cancel = &r->net_cancel;
+	o.warn = NULL; /* bases tell it */
+	if (r->n_insecure) {
+		hosts = arena_array(r->a, struct registry_host_settings, r->n_insecure + o.n_hosts);
+		for (size_t i = 0; i < r->n_insecure; i++)
+			hosts[i] = (struct registry_host_settings){ .host = r->insecure[i],
+				                                    .plain_http = true };
+		if (o.n_hosts)
+			memcpy(hosts + r->n_insecure, o.hosts, o.n_hosts * sizeof(*hosts));
+		o.hosts = hosts;
+		o.n_hosts += r->n_insecure;
+	}
+	r->net = registry_session_new(&o);
+}
+
+static void open_supply(struct build_run *r)
+{
+	struct supply_opts o = { .store = r->store,
+		                 .pool = r->pool,
+		                 .remotes = r->caches->remotes,
+		                 .n = r->caches->n,
+		                 .doubts = r->doubts,
+		                 .registry = registry,
+		                 .registry_ctx = r->net,
+		                 .cancel_fd = r->cancel_fd,
+		                 .warn = warn_later };
+
+	r->warnings = xcalloc(1, sizeof(*r->warnings));
+	if (pthread_mutex_init(&r->warnings->lock, NULL))
+		CAIRN_BUG("cannot create a lock");
+	o.warn_ctx = r->warnings;
+	r->supply = supply_new(&o);
+}
+
+static void open_publisher(struct build_run *r)
+{
+	const struct publish_opts o = { .store = r->store,
+		                        .press = r->press,
+		                        .supply = r->supply,
+		                        .observer = &r->observer,
+		                        .targets = r->caches->targets,
+		                        .n = r->caches->n_targets };
+
+	if (!o.n)
+		return;
+	if (store_read_only(r->store)) {
+		build_run_warn(r, S("nothing is published: the store may not be written to"));
+		return;
+	}
+	r->publisher = publisher_new(&o);
+	r->eopts.step_result = step_result;
+	r->eopts.step_result_ctx = r->publisher;
+}
+
+int build_remote_open(struct build_run *r, struct cairn_err *err)
+{
+	const struct output *push = first_push(r);
+	struct layer_blob_form form = { 0 };
+	struct build_caches_opts o = { .envp = r->ctx->envp };
+
+	TRY(add_all_configured(r, err));
+	if (!push && !r->n_specs)
+		return 0;
+	open_session(r);
+	if (push) {
+		form.compression = push->compression;
+		form.level = push->level;
+		o.form = &form;
+	}
+	o.specs = r->specs;
+	o.n = r->n_specs;
+	o.net = r->net;
+	TRY(build_caches_open(&o, &r->caches, err));
+	open_supply(r);
+	open_publisher(r);
+	r->net_pool = pool_new(NET_THREADS);
+	r->eopts.supply = r->supply;
+	r->eopts.net = r->net_pool;
+	r->eopts.want_files = wants_files(r);
+	r->oopts.supply = r->supply;
+	r->oopts.published = r->publisher;
+	r->oopts.registry = registry;
+	r->oopts.registry_ctx = r->net;
+	return 0;
+}
+
+/* --- the end -----------------------------------------------------------------------------------
+ */
+
+/* A machine that is about to go uploads what is finished as long as there is time; a user who
+ * interrupts does not want to wait. */
+static int finish_interrupted(struct build_run *r, struct publish_wait *wait, struct cairn_err *err)
+{
+	wait->cancel_fd = -1;
+	wait->deadline = interrupt_deadline(r->interrupt);
+	if (interrupt_cause(r->interrupt) == INTERRUPT_USER)
+		return cairn_fail(err, CAIRN_E_CANCELLED,
+		                  "stopped while finished steps were published");
+	return publisher_finish(r->publisher, wait, err);
+}
+
+int build_remote_finish(struct build_run *r, unsigned n_steps, int result, struct cairn_err *err)
+{
+	struct publish_wait wait = { .step = n_steps + (unsigned)r->oopts.n + 1,
+		                     .cancel_fd = r->cancel_fd,
+		                     .tick = r->oopts.tick,
+		                     .tick_ctx = r->oopts.tick_ctx };
+	struct cairn_err failure;
+	int got = CAIRN_E_CANCELLED;
+
+	if (!r->publisher || r->published)
+		return 0;
+	r->published = true;
+	if (result != CAIRN_E_CANCELLED)
+		got = publisher_finish(r->publisher, &wait, &failure);
+	if (got == CAIRN_E_CANCELLED)
+		got = finish_interrupted(r, &wait, &failure);
+	if (got == 0 || result == CAIRN_E_CANCELLED)
+		return 0;
+	if (result < 0) { /* the build's own failure is what counts */
+		build_run_warn(r, str_of(failure.msg));
+		return 0;
+	}
+	*err = failure;
+	return cairn_wrap(err, "the image was built and is in the store, but");
+}
+
+void build_remote_free(struct build_run *r)
+{
+	atomic_store(&r->net_cancel, true);
+	if (r->supply)
+		supply_stop(r->supply);
+	outputs_free(r->outputs);
+	r->outputs = NULL;
+	publisher_free(r->publisher);
+	pool_free(r->net_pool);
+	supply_free(r->supply);
+	build_caches_free(r->caches);
+	registry_session_free(r->net);
+	if (!r->warnings)
+		return;
+	vec_foreach (t, &r->warnings->texts)
+		free(*t);
+	vec_free(&r->warnings->texts);
+	pthread_mutex_destroy(&r->warnings->lock);
+	free(r->warnings);
+}
