@@ -257,8 +257,10 @@ static void asked(void *ctx, int result, const struct cairn_err *err)
 
 	(void)result; /* stopped: nobody waits for the answer */
 	(void)err;
-	if (q->failed)
+	if (q->failed) {
 		remote_failed(q->m->c, q->failed - 1, &q->why);
+		q->m->keep = true;
+	}
 	q->m->remote = q->remote;
 	q->m->newest = q->newest;
 	q->m->asked = MOUNT_ASK_DONE;
@@ -428,6 +430,8 @@ static void restored(void *ctx, int result, const struct cairn_err *err)
 		mount_warn(c, t->m->use.step, "cache mount %.*s is not restored from %s: %s",
 		           STR(t->m->use.target), remote_name(t->remote), err->msg);
 	}
+	t->m->damaged = result == CAIRN_E_DIGEST || result == CAIRN_E_NOT_FOUND;
+	t->m->keep |= result < 0 && !t->m->damaged;
 	if (result == CAIRN_E_TRANSIENT || result == CAIRN_E_AUTH)
 		for (size_t i = 0; i < c->o.n_from; i++)
 			if (c->o.from[i] == t->remote)
@@ -461,7 +465,7 @@ void mount_cache_stop_restores(struct mount_cache *c)
 
 static bool can_save(const struct cache_mount *m)
 {
-	return m->used && !m->failed && !m->saving && m->c->o.n_to > 0;
+	return m->used && !m->failed && !m->keep && !m->saving && m->c->o.n_to > 0;
 }
 
 void mount_cache_used(struct mount_cache *c, const struct mount_use *use, const struct digest *copy,

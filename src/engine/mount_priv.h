@@ -31,6 +31,10 @@ struct cache_mount {
 	struct mount_pointer newest;
 	bool used;   /* a step that ended well left something to save */
 	bool failed; /* a step that used it failed */
+	/* What the remotes have could not be had, for a reason that may pass or is this machine's
+	 * own: it is not to be overwritten by what was made without it. */
+	bool keep;
+	bool damaged; /* what a remote has is of no use: all is sent again */
 	bool saving;
 };
 

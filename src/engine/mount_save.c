@@ -13,9 +13,10 @@
 #include "util/log.h"
 #include "util/num.h"
 
-#define BUSY_WAIT  (5 * CLOCK_SEC)         /* for other processes, once this build is over */
-#define BUSY_PAUSE (20 * 1000000l)         /* ns between two attempts */
-#define USED_EVERY (24 * 3600 * CLOCK_SEC) /* an unchanged mount is said to be used so often */
+#define BUSY_WAIT   (5 * CLOCK_SEC) /* for other processes, once this build is over */
+#define BUSY_PAUSE  (20 * 1000000l) /* ns between two attempts */
+#define OTHER_LEVEL (COMPRESS_ZSTD_LEVEL + 1)
+#define USED_EVERY  (24 * 3600 * CLOCK_SEC) /* an unchanged mount is said to be used so often */
 
 enum outcome {
 	SAVE_UNCHANGED, /* nothing to do */
@@ -47,7 +48,8 @@ struct target {
 struct save_task {
 	struct cache_mount *m;
 	struct mount_cache *c;
-	bool no_base; /* the remote has lost something: send all again */
+	bool no_base; /* the remote has lost something, or it is damaged: send all again, */
+	int level;    /* not the same blobs */
 	struct store_mount *sm;
 	struct snapshot_scan scan;
 	int dirfd;
@@ -159,7 +161,7 @@ static int prepare(struct target *g, struct cairn_err *err)
 		g->outcome = decide_size(g);
 		return 0;
 	}
-	TRY(snapshot_delta_new(scan, g->base, NULL, &g->delta, err));
+	TRY(snapshot_delta_new(scan, g->base, g->t->level, &g->delta, err));
 	if (!snapshot_delta_same(g->delta)) {
 		g->outcome = SAVE_NEW;
 		return make_new(g, err);
@@ -436,6 +438,8 @@ void mount_save(struct cache_mount *m)
 	struct save_task *t = xcalloc(1, sizeof(*t));
 
 	*t = (struct save_task){ .m = m, .c = c, .dirfd = -1, .started = clock_monotonic() };
+	t->no_base = m->damaged;
+	t->level = m->damaged ? OTHER_LEVEL : 0;
 	t->targets = xcalloc(c->o.n_to, sizeof(*t->targets));
 	for (size_t i = 0; i < c->o.n_to; i++) {
 		t->targets[i] = (struct target){ .t = t, .remote = c->o.to[i], .number = i };

@@ -115,16 +115,17 @@ int snapshot_scan(int dirfd, const struct snapshot_base *base, struct pool *pool
 
 struct snapshot_delta;
 
-/* Decide where every content lies: in a pack of the base, where that pack may be used and at least
- * half of it is needed, else in a new pack.
+/* Decide where every content lies: in a pack of the base, of which at least half is needed, else in
+ * a new pack.
  *
  * scan    borrowed until snapshot_delta_free()
  * base    NULL: everything is new. Borrowed as well
- * usable  one for each pack of the base; NULL: all of them
+ * level   of zstd for new packs, 0: its default. Another level gives other blobs: for a
+ *         remote whose copies are damaged
  *
  * Fails with CAIRN_E_UNSUPPORTED when there are too many packs. */
-int snapshot_delta_new(const struct snapshot_scan *scan, const struct snapshot *base,
-                       const bool *usable, struct snapshot_delta **ret, struct cairn_err *err);
+int snapshot_delta_new(const struct snapshot_scan *scan, const struct snapshot *base, int level,
+                       struct snapshot_delta **ret, struct cairn_err *err);
 void snapshot_delta_free(struct snapshot_delta *d); /* NULL is fine */
 DEFINE_CLEANUP(struct snapshot_delta *, snapshot_delta_free);
 #define cleanup_snapshot_delta __attribute__((cleanup(snapshot_delta_free_p_)))

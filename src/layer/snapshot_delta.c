@@ -40,6 +40,7 @@ struct snapshot_delta {
 	uint64_t *moved;     /* where each of them begins in the new stream */
 	VEC(struct new_pack) packs;
 	uint64_t bytes;
+	int level; /* of new packs */
 };
 
 static str key_of(const struct digest *d)
@@ -65,20 +66,16 @@ static void list_contents(struct snapshot_delta *d)
 
 /* ---- the base's packs ---- */
 
-/* Every content that the base has in packs that may be used. */
-static void find_kept(struct snapshot_delta *d, const bool *usable)
+/* Every content that the base has. */
+static void find_kept(struct snapshot_delta *d)
 {
 	for (size_t i = 0; i < d->base->n_files; i++) {
 		const struct layer_entry *e = d->base->files[i];
 		struct content *c = map_get(&d->contents, key_of(&e->digest));
-		size_t last = snapshot_pack_at(d->base, e->tar_offset + e->size - 1);
-		bool all = true;
 
 		if (!c || c->kept || c->file->size != e->size)
 			continue;
-		for (size_t k = snapshot_pack_at(d->base, e->tar_offset); usable && k <= last; k++)
-			all &= usable[k];
-		c->kept = all;
+		c->kept = true;
 		c->place = e->tar_offset;
 	}
 }
@@ -186,19 +183,20 @@ static size_t kept_packs(const struct snapshot_delta *d)
 	return n;
 }
 
-int snapshot_delta_new(const struct snapshot_scan *scan, const struct snapshot *base,
-                       const bool *usable, struct snapshot_delta **ret, struct cairn_err *err)
+int snapshot_delta_new(const struct snapshot_scan *scan, const struct snapshot *base, int level,
+                       struct snapshot_delta **ret, struct cairn_err *err)
 {
 	cleanup_snapshot_delta struct snapshot_delta *d = xcalloc(1, sizeof(*d));
 
 	d->scan = scan;
 	d->base = base;
+	d->level = level;
 	d->arena = arena_new();
 	list_contents(d);
 	if (base) {
 		d->keep = arena_array(d->arena, bool, base->n_packs);
 		d->moved = arena_array(d->arena, uint64_t, base->n_packs);
-		find_kept(d, usable);
+		find_kept(d);
 		choose_packs(d);
 		drop_unkept(d);
 	}
@@ -297,7 +295,7 @@ int snapshot_delta_write(struct snapshot_delta *d, size_t i, int dirfd,
                          const struct layer_sink *out, struct cairn_err *err)
 {
 	struct new_pack *p = &d->packs.ptr[i];
-	cleanup_compressor struct compressor *c = compress_new(COMPRESS_ZSTD, 0, NULL, out);
+	cleanup_compressor struct compressor *c = compress_new(COMPRESS_ZSTD, d->level, NULL, out);
 	struct layer_sink to = compress_sink(c);
 	struct compress_result made;
 

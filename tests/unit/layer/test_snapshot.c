@@ -69,7 +69,7 @@ static struct snapshot *keep(struct packs *k, const char *dir, const struct snap
 
 	assert_ok(fs_open_dir(harness_dirfd(), dir, &fd, &err));
 	assert_ok(snapshot_scan(fd, base, NULL, &scan, &err));
-	assert_ok(snapshot_delta_new(&scan, base ? base->snapshot : NULL, NULL, &d, &err));
+	assert_ok(snapshot_delta_new(&scan, base ? base->snapshot : NULL, 0, &d, &err));
 	*ret_new = 0;
 	for (size_t i = 0; i < snapshot_delta_packs(d); i++) {
 		struct strbuf *b = xcalloc(1, sizeof(*b)), *was;

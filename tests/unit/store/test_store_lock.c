@@ -132,3 +132,64 @@ void test_mount__keeps_contents_unless_never_ready(void **state)
 	}
 	store_close(s);
 }
+
+static void put_file(const char *dir, const char *name)
+{
+	cleanup_free char *path = xasprintf("%s/%s", dir, name);
+	struct cairn_err err;
+
+	assert_ok(fs_write_file(AT_FDCWD, path, S("x"), 0600, &err));
+}
+
+static bool has_file(const char *dir, const char *name)
+{
+	cleanup_free char *path = xasprintf("%s/%s", dir, name);
+
+	return access(path, F_OK) == 0;
+}
+
+/* A shared mount is replaced only by who is alone with it, and shared again afterwards. */
+void test_mount__replaced_by_who_is_alone(void **state)
+{
+	struct store *a = open_store(), *b = open_store();
+	struct digest id = digest_of_text("mount");
+	struct store_mount *ma = NULL, *mb = NULL;
+	cleanup_free char *dir = NULL;
+	struct cairn_err err;
+	bool alone, lost;
+
+	(void)state;
+	assert_ok(store_mount_try(a, &id, STORE_SHARED, &ma, &err));
+	assert_true(store_mount_first(ma));
+	assert_true(digest_eq(store_mount_key(ma), &id));
+	/* fresh: nobody else has it */
+	assert_ok(store_mount_alone(ma, &alone, &lost, &err));
+	assert_true(alone && !lost);
+	assert_ok(store_tmp_dir(a, &dir, &err));
+	put_file(dir, "new");
+	assert_ok(store_mount_replace(ma, dir, &err));
+	assert_ok(store_mount_ready(ma, &err));
+	assert_true(has_file(store_mount_path(ma), "new"));
+	/* another user: not alone, and still both have it */
+	assert_ok(store_mount_try(b, &id, STORE_SHARED, &mb, &err));
+	assert_non_null(mb);
+	assert_ok(store_mount_alone(ma, &alone, &lost, &err));
+	assert_false(alone || lost);
+	store_mount_free(mb);
+	assert_ok(store_mount_alone(ma, &alone, &lost, &err));
+	assert_true(alone && !lost);
+	assert_ok(store_mount_try(b, &id, STORE_SHARED, &mb, &err));
+	assert_null(mb);
+	put_file(dir, "newer");
+	assert_ok(store_mount_replace(ma, dir, &err));
+	assert_true(has_file(store_mount_path(ma), "newer"));
+	assert_true(has_file(dir, "new"));
+	assert_ok(store_mount_ready(ma, &err));
+	assert_ok(store_mount_try(b, &id, STORE_SHARED, &mb, &err));
+	assert_non_null(mb);
+	assert_true(has_file(store_mount_path(mb), "newer"));
+	store_mount_free(mb);
+	store_mount_free(ma);
+	store_close(a);
+	store_close(b);
+}
