@@ -17,7 +17,7 @@ struct going {
 	struct reference dst;
 	struct arena *arena; /* of the main thread */
 	struct layer_press *press;
-	struct pool *net;
+	struct pool *net; /* NULL: one layer after the other */
 	atomic_uint_least64_t moved;
 	atomic_bool stop; /* something failed, or the user wants it */
 	pthread_mutex_t lock;
@@ -169,7 +169,13 @@ static int layer_task(void *ctx, size_t i, struct cairn_err *err)
 
 static int go_layers(struct going *g, struct cairn_err *err)
 {
-	int rc = pool_map(g->net, g->image.n_layers, layer_task, g, err);
+	int rc = 0;
+
+	if (g->net)
+		rc = pool_map(g->net, g->image.n_layers, layer_task, g, err);
+	else
+		for (size_t i = 0; i < g->image.n_layers && rc == 0; i++)
+			rc = layer_task(g, i, err);
 
 	if (rc < 0 && g->why.code != CAIRN_OK) {
 		*err = g->why;
@@ -397,7 +403,7 @@ int image_push(const struct image_push_opts *opts, const struct reference *dst,
 		CAIRN_BUG("cannot create a lock");
 	g.arena = arena_new();
 	g.press = layer_press_new();
-	g.net = pool_new(parallel > 1 ? parallel - 1 : 1);
+	g.net = parallel > 1 ? pool_new(parallel - 1) : NULL; /* the calling thread helps */
 	registry_expect_push(opts->registry, dst);
 	rc = go_all(&g, &ret->digest, err);
 	ret->moved = atomic_load(&g.moved);

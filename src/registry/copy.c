@@ -29,7 +29,7 @@ struct copy {
 	struct reference src, dst;
 	const struct registry_copy_opts *opts;
 	struct arena *arena;
-	struct pool *pool;
+	struct pool *pool; /* NULL: one after the other */
 	bool same_repo;
 	bool same_host;
 	bool trust; /* a manifest that is there has its blobs */
@@ -53,10 +53,20 @@ static int fail_copy(struct copy *c, struct cairn_err *err)
 	return err->code;
 }
 
+static int each(struct copy *c, size_t n, int (*fn)(void *ctx, size_t i, struct cairn_err *err),
+                void *ctx, struct cairn_err *err)
+{
+	if (c->pool)
+		return pool_map(c->pool, n, fn, ctx, err);
+	for (size_t i = 0; i < n; i++)
+		TRY(fn(ctx, i, err));
+	return 0;
+}
+
 static int in_parallel(struct copy *c, size_t n,
                        int (*fn)(void *ctx, size_t i, struct cairn_err *err), struct cairn_err *err)
 {
-	int rc = pool_map(c->pool, n, fn, c, err);
+	int rc = each(c, n, fn, c, err);
 
 	if (rc < 0 && c->why.code != CAIRN_OK) {
 		*err = c->why;
@@ -163,7 +173,7 @@ static int walk_index(struct copy *c, const struct manifest *m, unsigned level,
 		return cairn_fail(err, CAIRN_E_SYNTAX, "indexes are nested too deeply");
 	for (size_t i = 0; i < m->n_manifests; i++)
 		all.ptr[i] = (struct copied){ .digest = m->manifests[i].digest };
-	rc = pool_map(c->pool, m->n_manifests, read_child, &all, err);
+	rc = each(c, m->n_manifests, read_child, &all, err);
 	for (size_t i = 0; i < m->n_manifests; i++)
 		keep_manifest(c, &all.ptr[i]);
 	if (rc < 0) {
@@ -303,7 +313,7 @@ static int put_manifests(struct copy *c, const struct copied *top, struct cairn_
 	for (unsigned level = LEVELS_MAX; level-- > 0;) {
 		struct putting p = { c, c->levels[level].ptr };
 
-		TRY(pool_map(c->pool, c->levels[level].len, put_child, &p, err));
+		TRY(each(c, c->levels[level].len, put_child, &p, err));
 	}
 	return registry_manifest_put(c->r, &c->dst, top->type, top->bytes, err);
 }
@@ -386,7 +396,7 @@ int registry_copy(struct registry *r, const struct reference *src, const struct 
 	if (pthread_mutex_init(&c.lock, NULL))
 		CAIRN_BUG("cannot create a lock");
 	c.arena = arena_new();
-	c.pool = pool_new(parallel > 1 ? parallel - 1 : 1);
+	c.pool = parallel > 1 ? pool_new(parallel - 1) : NULL; /* the calling thread helps */
 	c.same_host = strcmp(src->domain, dst->domain) == 0;
 	c.same_repo = c.same_host && strcmp(src->path, dst->path) == 0;
 	registry_expect_push(r, dst);

@@ -79,7 +79,7 @@ static int send_once(struct upload *u, const struct http_source *s, const char *
 	TRY(upload_open(u, from, &there, err));
 	if (there)
 		return 0;
-	if (u->blob->size <= UPLOAD_PIECE)
+	if (u->blob->size <= u->whole)
 		return upload_finish(u, s, err);
 	TRY(upload_send(u, s, 0, err));
 	return upload_finish(u, NULL, err);

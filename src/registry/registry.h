@@ -56,6 +56,9 @@ struct registry_opts {
 	 * localhost, 127.x and [::1] by plain HTTP. */
 	const struct registry_host_settings *hosts;
 	size_t n_hosts;
+	/* Blobs up to so many bytes are sent in one request, larger ones in pieces of that size; 0
+	 * = 64 MiB. */
+	uint64_t piece;
 	/* For tokens of ECR's registries when config.json has no login there; borrowed. NULL =
 	 * never. */
 	struct aws *aws;

@@ -14,7 +14,10 @@
 void upload_init(struct upload *u, struct registry *r, const struct reference *repo,
                  const struct descriptor *blob)
 {
-	*u = (struct upload){ .r = r, .repo = repo, .blob = blob, .piece = UPLOAD_PIECE };
+	*u = (struct upload){ .r = r, .repo = repo, .blob = blob, .piece = r->opts.piece };
+	if (!u->piece)
+		u->piece = UPLOAD_PIECE;
+	u->whole = u->piece;
 }
 
 void upload_done(struct upload *u)
@@ -106,7 +109,7 @@ static void set_piece(struct upload *u, const struct http_response *resp)
 	const char *s = http_header(resp, "OCI-Chunk-Min-Length");
 	struct cairn_err ignored;
 
-	u->piece = UPLOAD_PIECE;
+	u->piece = u->whole;
 	u->least = 0;
 	if (s && num_u64(str_of(s), PIECE_MAX, &u->least, &ignored) == 0 && u->least > u->piece)
 		u->piece = u->least;

@@ -15,8 +15,9 @@
 
 #include "host.h"
 
-/* Blobs up to so many bytes go in one PUT; larger ones in pieces of that size. Large enough
- * that round trips between pieces do not count, and above the 5 MiB that ECR asks for. */
+/* Blobs up to so many bytes go in one PUT; larger ones in pieces of that size, unless
+ * registry_opts.piece says otherwise. Large enough that round trips between pieces do not count,
+ * and above the 5 MiB that ECR asks for. */
 #define UPLOAD_PIECE (64u << 20)
 
 struct upload {
@@ -26,6 +27,7 @@ struct upload {
 	char *location; /* of the open upload: absolute, owned; NULL: none */
 	uint64_t at;    /* bytes that the registry has */
 	uint64_t best;  /* the most it ever had: beyond it is progress */
+	uint64_t whole; /* blobs of so many bytes go in one PUT */
 	uint64_t piece; /* bytes of a PATCH at most */
 	uint64_t least; /* at least, but for the last one: what the registry asks for; else 0 */
 	bool lost;      /* the upload is of no use any more */
