@@ -1,7 +1,7 @@
 /* aws-tool COMMAND ARG... - net's AWS and S3, from a shell. For the tests only.
  *
  *	describe                    where credentials would come from, without a request
- *	region | notice | whoami    whoami asks STS
+ *	region | notice | whoami [N]  whoami asks STS, N times with 0.3 s between
  *	ecr DOMAIN                  the password
  *	sign                        requests as JSON lines on stdin, Authorization on stdout
  *	get KEY [OFFSET LEN]        to stdout
@@ -73,7 +73,7 @@ static int notice(struct tool *t, struct cairn_err *err)
 	return 0;
 }
 
-static int whoami(struct tool *t, struct cairn_err *err)
+static int ask_sts(struct tool *t, struct cairn_err *err)
 {
 	static const struct http_field form = { "Content-Type",
 		                                "application/x-www-form-urlencoded" };
@@ -96,6 +96,21 @@ static int whoami(struct tool *t, struct cairn_err *err)
 	if (r.status != 200)
 		return aws_fail(&r, "whoami", err);
 	(void)puts(r.body.ptr);
+	return 0;
+}
+
+static int whoami(struct tool *t, struct cairn_err *err)
+{
+	const struct timespec pause = { .tv_nsec = 300000000 };
+	uint64_t n = 1;
+
+	if (t->args[0])
+		TRY(num_u64(str_of(t->args[0]), 100, &n, err));
+	for (uint64_t i = 0; i < n; i++) {
+		if (i)
+			(void)nanosleep(&pause, NULL);
+		TRY(ask_sts(t, err));
+	}
 	return 0;
 }
 
