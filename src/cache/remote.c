@@ -87,6 +87,44 @@ const char *remote_repository(const struct remote *r)
 
 /* --- documents ----------------------------------------------------------------- */
 
+static struct digest_text seal_of(const struct remote_place *at, str text)
+{
+	struct sha256 h;
+	struct digest d;
+
+	sha256_init(&h);
+	sha256_add(&h, at->pointer ? "pointer " : "entry ", at->pointer ? 8 : 6);
+	sha256_add(&h, digest_hex(at->name).s, DIGEST_HEX_LEN);
+	sha256_add(&h, "\n", 1);
+	sha256_add(&h, text.ptr, text.len);
+	d = sha256_end(&h);
+	return digest_hex(&d);
+}
+
+void remote_seal(const struct remote_place *at, str text, struct strbuf *out)
+{
+	strbuf_str(out, text);
+	strbuf_printf(out, "\n%s\n", seal_of(at, text).s);
+}
+
+int remote_unseal(const struct remote_place *at, str sealed, str *ret_text, struct cairn_err *err)
+{
+	struct strbuf want cleanup_strbuf;
+	str text;
+
+	strbuf_init(&want, REMOTE_SEAL_LEN);
+	if (sealed.len >= REMOTE_SEAL_LEN) {
+		text = str_n(sealed.ptr, sealed.len - REMOTE_SEAL_LEN);
+		strbuf_printf(&want, "\n%s\n", seal_of(at, text).s);
+		if (str_eq(strbuf_view(&want), str_skip(sealed, text.len))) {
+			*ret_text = text;
+			return 0;
+		}
+	}
+	return cairn_fail(err, CAIRN_E_DIGEST, "%s %s is damaged",
+	                  at->pointer ? "pointer" : "entry", digest_hex(at->name).s);
+}
+
 /* Read a document of one scope into out (empty, with its maximum). */
 static int read_doc(struct remote *r, const struct remote_place *at, struct strbuf *out,
                     char **ret_version, bool *ret_found, struct cairn_err *err)

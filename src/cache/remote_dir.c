@@ -139,25 +139,31 @@ static int add_bytes(void *ctx, const void *p, size_t n, struct cairn_err *err)
 	return 0;
 }
 
-/* The version of a document is the digest of its text. */
+/* The version of a document is the digest of its file. */
 static int doc_get(struct remote *r, const struct remote_place *at, struct strbuf *out,
                    char **ret_version, bool *ret_found, struct cairn_err *err)
 {
-	struct remote_sink sink = { add_bytes, out };
+	struct strbuf sealed cleanup_strbuf;
+	struct remote_sink sink = { add_bytes, &sealed };
 	cleanup_fd int fd = -1;
 	char path[NAME_LEN];
 	struct digest d;
 	uint64_t size = 0;
+	str text;
+
+	strbuf_init(&sealed, out->max + REMOTE_SEAL_LEN);
 
 	TRY(open_file(dir_of(r), doc_path(at, path), &fd, &size, err));
 	*ret_found = fd >= 0;
 	if (fd < 0)
 		return 0;
-	if (size > out->max)
+	if (size > sealed.max)
 		return cairn_fail(err, CAIRN_E_SYNTAX, "'%s' is larger than %zu bytes", path,
-		                  out->max);
+		                  sealed.max);
 	TRY(send_file(fd, 0, size, &sink, err));
-	d = digest_of(out->ptr, out->len);
+	TRY(remote_unseal(at, strbuf_view(&sealed), &text, err));
+	strbuf_str(out, text);
+	d = digest_of(sealed.ptr, sealed.len);
 	*ret_version = xstrdup(digest_text(&d).s);
 	return 0;
 }
@@ -218,15 +224,18 @@ static int doc_put(struct remote *r, const struct remote_doc *doc, bool *ret_los
                    struct cairn_err *err)
 {
 	struct remote_dir *d = dir_of(r);
+	struct strbuf sealed cleanup_strbuf;
 	cleanup_free char *temp = NULL;
 	cleanup_fd int fd = -1;
 	bool lost = false;
 	int rc;
 
+	strbuf_init(&sealed, SIZE_MAX);
 	TRY(need_write(d, err));
 	TRY(check_blobs(r, doc, err));
 	TRY(make_temp(d, &fd, &temp, err));
-	rc = fs_write_all(fd, doc->text.ptr, doc->text.len, temp, err);
+	remote_seal(&doc->at, doc->text, &sealed);
+	rc = fs_write_all(fd, sealed.ptr, sealed.len, temp, err);
 	if (rc == 0)
 		rc = place_doc(r, doc, temp, &lost, err);
 	if (rc < 0 || lost)

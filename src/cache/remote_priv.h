@@ -82,6 +82,17 @@ struct remote {
  * scopes have different texts. Returns buf. */
 const char *remote_scope_text(const char *scope, char buf[REMOTE_SCOPE_TEXT]);
 
+/* The form in which a directory and a bucket keep a document:
+ *
+ *	TEXT "\n" HEX "\n"	HEX = SHA-256 over ("entry" or "pointer") " " name "\n" TEXT
+ *
+ * so that one that was cut short, changed, or put under another name is known. (A registry has the
+ * manifest's digest and its tag for that.) */
+#define REMOTE_SEAL_LEN (DIGEST_HEX_LEN + 2) /* bytes beside the text */
+void remote_seal(const struct remote_place *at, str text, struct strbuf *out); /* appends */
+/* *ret_text lies in `sealed`. Fails with CAIRN_E_DIGEST. */
+int remote_unseal(const struct remote_place *at, str sealed, str *ret_text, struct cairn_err *err);
+
 /* Set the members of struct remote. name is taken over, also on failure; scopes may be NULL.
  * Fails with CAIRN_E_SYNTAX when there are too many of them. */
 int remote_init(struct remote *r, const struct remote_ops *ops, char *name,

@@ -33,9 +33,19 @@ static int doc_get(struct remote *r, const struct remote_place *at, struct strbu
                    char **ret_version, bool *ret_found, struct cairn_err *err)
 {
 	cleanup_free char *key = doc_key(r, at);
-	struct s3_get get = { .key = key, .out = out };
+	cleanup_free char *version = NULL;
+	struct strbuf sealed cleanup_strbuf;
+	struct s3_get get = { .key = key, .out = &sealed };
+	str text;
 
-	return s3_get(s3_of(r)->s3, &get, ret_found, ret_version, err);
+	strbuf_init(&sealed, out->max + REMOTE_SEAL_LEN);
+	TRY(s3_get(s3_of(r)->s3, &get, ret_found, &version, err));
+	if (!*ret_found)
+		return 0;
+	TRY(remote_unseal(at, strbuf_view(&sealed), &text, err));
+	strbuf_str(out, text);
+	*ret_version = steal_ptr(&version);
+	return 0;
 }
 
 /* Is the blob there, with its size? */
@@ -55,14 +65,14 @@ static int doc_put(struct remote *r, const struct remote_doc *doc, bool *ret_los
                    struct cairn_err *err)
 {
 	cleanup_free char *key = doc_key(r, &doc->at);
+	struct strbuf sealed cleanup_strbuf;
 	struct s3_put put = { .key = key,
 		              .fd = -1,
-		              .bytes = doc->text,
-		              .size = doc->text.len,
 		              .if_absent = doc->when == REMOTE_ABSENT,
 		              .if_etag = doc->when == REMOTE_SAME ? doc->version : NULL };
 	int rc;
 
+	strbuf_init(&sealed, SIZE_MAX);
 	for (size_t i = 0; i < doc->n_blobs; i++) {
 		bool there = false;
 
@@ -70,6 +80,9 @@ static int doc_put(struct remote *r, const struct remote_doc *doc, bool *ret_los
 		if (!there)
 			return remote_fail_missing(&doc->blobs[i], err);
 	}
+	remote_seal(&doc->at, doc->text, &sealed);
+	put.bytes = strbuf_view(&sealed);
+	put.size = sealed.len;
 	rc = s3_put(s3_of(r)->s3, &put, ret_lost, err);
 	if (rc == CAIRN_E_NOT_FOUND && doc->when == REMOTE_SAME) { /* it was deleted meanwhile */
 		*ret_lost = true;

@@ -19,7 +19,9 @@ def main():
     backend.create_bucket(bucket, "us-east-1")
     for i in range(int(os.environ.get("SEED_COUNT", "0"))):
         key = hashlib.sha256(f"key {i}".encode()).hexdigest()
-        backend.put_object(bucket, f"seed/entries/_/{key}", f'{{"n":{i}}}'.encode())
+        text = f'{{"n":{i}}}'
+        seal = hashlib.sha256(f"entry {key}\n{text}".encode()).hexdigest()
+        backend.put_object(bucket, f"seed/entries/_/{key}", f"{text}\n{seal}\n".encode())
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
     server.start()
     server._thread.join()

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "cache/remote_priv.h"
 #include "net/transport_curl.h"
 #include "util/fs.h"
 #include "util/proc.h"
@@ -450,8 +451,12 @@ void world_seed(struct world *w, unsigned n, unsigned step)
 		seed_registry(w, n, step);
 	for (unsigned i = 0; i < n && w->kind == WORLD_DIR; i++) {
 		cleanup_free char *text = xasprintf("{\"n\":%u}", i);
+		struct strbuf sealed cleanup_strbuf;
 		struct digest key = world_key(i);
+		struct remote_place at = { .name = &key };
 
-		world_write_entry(w, &key, str_of(text));
+		strbuf_init(&sealed, 1000);
+		remote_seal(&at, str_of(text), &sealed);
+		world_write_entry(w, &key, strbuf_view(&sealed));
 	}
 }

@@ -51,6 +51,7 @@ void world_immutable(struct world *w, bool immutable); /* tags of the registry, 
 /* Behind the back of the remote, in the default scope: */
 void world_corrupt_blob(struct world *w, const struct descriptor *blob); /* of the same length */
 void world_lose_blob(struct world *w, const struct descriptor *blob);
+/* These bytes where the entry lies; on a registry a whole manifest with this text. */
 void world_write_entry(struct world *w, const struct digest *key, str text);
 void world_collect(void); /* the registry's own clean-up of blobs that no manifest names */
 

@@ -117,3 +117,31 @@ void test_remote__lying_source(void **state)
 	assert_ok(remote_blob_has(r, &d, &there, &err));
 	assert_false(there);
 }
+
+/* Every cut, every changed byte and every other name is noticed. */
+void test_remote__seal(void **state)
+{
+	struct digest name = digest_of("n", 1), other = digest_of("o", 1);
+	struct remote_place entry = { .scope = "x", .name = &name };
+	struct remote_place wrong[] = { { .name = &other }, { .pointer = true, .name = &name } };
+	struct strbuf b cleanup_strbuf;
+	struct cairn_err err;
+	str text;
+
+	(void)state;
+	strbuf_init(&b, 1000);
+	remote_seal(&entry, S("{\"a\":1}"), &b);
+	assert_int_equal(b.len, 7 + REMOTE_SEAL_LEN);
+	entry.scope = "y"; /* scopes are not content */
+	assert_ok(remote_unseal(&entry, strbuf_view(&b), &text, &err));
+	assert_str(text, "{\"a\":1}");
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
+		assert_fails(remote_unseal(&wrong[i], strbuf_view(&b), &text, &err),
+		             CAIRN_E_DIGEST);
+	for (size_t i = 0; i < b.len; i++) {
+		assert_fails(remote_unseal(&entry, str_n(b.ptr, i), &text, &err), CAIRN_E_DIGEST);
+		b.ptr[i] ^= 1;
+		assert_fails(remote_unseal(&entry, strbuf_view(&b), &text, &err), CAIRN_E_DIGEST);
+		b.ptr[i] ^= 1;
+	}
+}
