@@ -164,11 +164,14 @@ static int get(struct registry *r, const struct reference *repo, struct transfer
 
 	for (size_t i = 0; i < n; i++) {
 		rc = get_at(r, &places[i].ref, t, err);
-		if (rc == 0)
+		if (rc == 0) {
+			if (n > 1)
+				mirrors_served(r->mirrors, repo, &places[i]);
 			return 0;
+		}
 		/* What the sink has got wrong cannot be taken back. */
 		if (t->sink_failed || t->done == t->end ||
-		    !mirrors_pass_over(r->mirrors, &places[i], err))
+		    !mirrors_pass_over(r->mirrors, &places[i], true, err))
 			break;
 	}
 	return rc;

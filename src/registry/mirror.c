@@ -182,11 +182,12 @@ void mirrors_served(struct mirrors *m, const struct reference *ref, const struct
 	(void)pthread_mutex_unlock(&m->lock);
 }
 
-bool mirrors_pass_over(struct mirrors *m, const struct place *p, const struct cairn_err *err)
+bool mirrors_pass_over(struct mirrors *m, const struct place *p, bool blob,
+                       const struct cairn_err *err)
 {
 	const struct registry_mirror *mirror;
 	cleanup_free char *text = NULL;
-	bool tell;
+	bool silent, tell;
 
 	if (err->code == CAIRN_E_CANCELLED || err->code == CAIRN_E_UNSUPPORTED)
 		return false;
@@ -195,7 +196,8 @@ bool mirrors_pass_over(struct mirrors *m, const struct place *p, const struct ca
 	mirror = &m->opts->mirrors[p->mirror];
 	(void)pthread_mutex_lock(&m->lock);
 	/* That a copy of one image was not made is no failure. */
-	tell = !m->states[p->mirror].told && (mirror->domain || err->code != CAIRN_E_NOT_FOUND);
+	silent = err->code == CAIRN_E_NOT_FOUND && (blob || !mirror->domain);
+	tell = !m->states[p->mirror].told && !silent;
 	m->states[p->mirror].told |= tell;
 	m->states[p->mirror].down |= err->code == CAIRN_E_TRANSIENT;
 	(void)pthread_mutex_unlock(&m->lock);

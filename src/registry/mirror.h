@@ -32,7 +32,9 @@ struct place *mirrors_places(struct mirrors *m, const struct reference *ref, boo
 /* `p` had something of this repository: it is asked first from now on. */
 void mirrors_served(struct mirrors *m, const struct reference *ref, const struct place *p);
 
-/* `p` failed with *err. Is it worth to ask the next place? Tells the user. */
-bool mirrors_pass_over(struct mirrors *m, const struct place *p, const struct cairn_err *err);
+/* `p` failed with *err. Is it worth to ask the next place? Tells the user, but not that a mirror
+ * has not a blob: it may be of a repository that nobody mirrors. */
+bool mirrors_pass_over(struct mirrors *m, const struct place *p, bool blob,
+                       const struct cairn_err *err);
 
 #endif

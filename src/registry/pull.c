@@ -111,7 +111,7 @@ int registry_manifest_find(struct registry *r, const struct reference *ref, stru
 			*ret_from = places[i].ref;
 			return 0;
 		}
-		if (!mirrors_pass_over(r->mirrors, &places[i], err))
+		if (!mirrors_pass_over(r->mirrors, &places[i], false, err))
 			break;
 	}
 	return rc;
