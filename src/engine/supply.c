@@ -113,7 +113,7 @@ struct supply *supply_new(const struct supply_opts *opts)
 	s->net = pool_new(NET_THREADS);
 	s->work = pool_new(work);
 	s->cpu = pool_new(cpus + 1); /* one may wait for the network */
-	if (pthread_mutex_init(&s->lock, NULL))
+	if (pthread_mutex_init(&s->lock, NULL) || pthread_cond_init(&s->idle, NULL))
 		CAIRN_BUG("cannot create a lock");
 	s->arena = arena_new();
 	return s;
@@ -136,6 +136,7 @@ void supply_free(struct supply *s)
 	map_done(&s->known);
 	arena_free(s->arena);
 	pthread_mutex_destroy(&s->lock);
+	pthread_cond_destroy(&s->idle);
 	if (s->own_doubts)
 		supply_doubts_free(s->doubts);
 	free(s->remotes);
@@ -285,6 +286,26 @@ size_t supply_places(struct supply *s, const struct digest *diff_id, struct aren
 		(*ret)[i] = k->places.ptr[i];
 	pthread_mutex_unlock(&s->lock);
 	return n;
+}
+
+void supply_index_begin(struct supply *s, const struct digest *diff_id)
+{
+	struct supply_known *k;
+
+	pthread_mutex_lock(&s->lock);
+	k = known_get(s, diff_id);
+	while (k->busy)
+		pthread_cond_wait(&s->idle, &s->lock);
+	k->busy = true;
+	pthread_mutex_unlock(&s->lock);
+}
+
+void supply_index_end(struct supply *s, const struct digest *diff_id)
+{
+	pthread_mutex_lock(&s->lock);
+	known_get(s, diff_id)->busy = false;
+	pthread_cond_broadcast(&s->idle);
+	pthread_mutex_unlock(&s->lock);
 }
 
 bool supply_count(struct supply *s, const struct digest *diff_id)

@@ -222,13 +222,17 @@ static int open_lower(void *ctx, const struct tree_node *node, int *ret_fd, stru
 {
 	struct fetch_item *it = ctx;
 	struct fetching *f = it->f;
+	const struct fetch_item *lower = &f->items[node->layer];
 	cleanup_free char *path = str_dup(node->entry->path), *dir = NULL;
 	cleanup_fd int dirfd = -1;
 	int fd;
 
 	pthread_mutex_lock(&f->lock);
-	if (f->items[node->layer].dir)
-		dir = xstrdup(f->items[node->layer].dir);
+	/* One that has a thread comes to its end. One that has none may need this one's. */
+	while (lower->state == LAYER_RUNNING)
+		pthread_cond_wait(&f->changed, &f->lock);
+	if (lower->dir)
+		dir = xstrdup(lower->dir);
 	else
 		it->after = true;
 	pthread_mutex_unlock(&f->lock);

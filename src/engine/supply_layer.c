@@ -101,7 +101,7 @@ static int index_from(struct supply_item *it, const struct supply_layer *place,
 	return r;
 }
 
-int supply_item_index(struct supply_item *it, struct cairn_err *err)
+static int bring_index(struct supply_item *it, struct cairn_err *err)
 {
 	cleanup_arena struct arena *a = arena_new();
 	struct supply_layer *places = NULL;
@@ -120,6 +120,21 @@ int supply_item_index(struct supply_item *it, struct cairn_err *err)
 		}
 	}
 	return fail_nowhere(it, &why, err);
+}
+
+int supply_item_index(struct supply_item *it, struct cairn_err *err)
+{
+	struct store_layer l;
+	bool found = false;
+	int r;
+
+	supply_index_begin(it->s, &it->layer->diff_id);
+	r = store_layer_find(it->s->opts.store, &it->layer->diff_id, &l, &found, err);
+	it->hard = r < 0;
+	if (r == 0 && !found)
+		r = bring_index(it, err);
+	supply_index_end(it->s, &it->layer->diff_id);
+	return r;
 }
 
 /* --- the layer ------------------------------------------------------------------------ */

@@ -15,6 +15,7 @@ struct supply_known {
 	VEC(struct supply_layer) places; /* in the order in which they were learnt */
 	bool asked_store;                /* what the store remembers is among them */
 	bool counted;                    /* in the progress */
+	bool busy;                       /* somebody brings its index */
 };
 
 /* A remote and how it behaves. */
@@ -35,6 +36,7 @@ struct supply {
 	atomic_uint_least64_t done, total; /* progress */
 	atomic_uint layers;
 	pthread_mutex_t lock; /* of what follows */
+	pthread_cond_t idle;  /* a layer's `busy` has ended */
 	struct arena *arena;  /* descriptors and names of places */
 	struct map known;     /* diff ID -> struct supply_known * */
 };
@@ -56,6 +58,10 @@ struct supply_memory {
 	str rest;
 };
 int supply_memory_read(void *memory, void *p, size_t n, size_t *ret_n, struct cairn_err *err);
+
+/* One thread brings a layer's index, the others wait for it. */
+void supply_index_begin(struct supply *s, const struct digest *diff_id);
+void supply_index_end(struct supply *s, const struct digest *diff_id);
 
 /* A layer will be brought: it counts in the progress, once; false: it did already. */
 bool supply_count(struct supply *s, const struct digest *diff_id);
