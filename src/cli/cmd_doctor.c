@@ -1,6 +1,7 @@
 #include "commands.h"
 #include "engine/engine.h"
 #include "exit.h"
+#include "net/net.h"
 #include "util/fs.h"
 #include "util/json.h"
 
@@ -16,8 +17,23 @@ static const struct {
 	[PROBE_BROKEN] = { "broken", "\033[31m" },
 };
 
+/* Where credentials for AWS would come from: known without asking anybody. */
+static void describe_aws(const struct cairn_ctx *ctx, struct strbuf *out)
+{
+	struct http_opts ho = HTTP_OPTS_INIT;
+	cleanup_http_client struct http_client *http = http_client_new(&ho);
+	cleanup_aws struct aws *aws =
+		aws_new(&(struct aws_opts){ .http = http, .envp = ctx->envp });
+
+	aws_describe(aws, out);
+}
+
 static void print_table(struct cairn_ctx *ctx, const struct machine *m)
 {
+	cleanup_strbuf struct strbuf aws;
+
+	strbuf_init(&aws, 1024);
+	describe_aws(ctx, &aws);
 	(void)fprintf(ctx->out, "store: %s\n", ctx->home);
 	for (size_t i = 0; i < PROBE_N_; i++) {
 		const struct probe_row *row = &m->rows[i];
@@ -28,6 +44,9 @@ static void print_table(struct cairn_ctx *ctx, const struct machine *m)
 		if (row->instead[0])
 			(void)fprintf(ctx->out, "%-16s %-8s  instead: %s\n", "", "", row->instead);
 	}
+	(void)fprintf(ctx->out, "AWS credentials: %s\n",
+	              aws.len ? aws.ptr
+	                      : "none configured; the role of an instance, if it has one");
 	(void)fputs(probe_blocker(m) ? "RUN steps do not work on this machine.\n"
 	                             : "cairn builds on this machine.\n",
 	            ctx->out);
@@ -37,9 +56,11 @@ static void print_json(struct cairn_ctx *ctx, const struct machine *m)
 {
 	cleanup_json json_t *j = json_object();
 	json_t *rows = json_array();
-	cleanup_strbuf struct strbuf out;
+	cleanup_strbuf struct strbuf out, aws;
 
 	strbuf_init(&out, 1 << 20);
+	strbuf_init(&aws, 1024);
+	describe_aws(ctx, &aws);
 	for (size_t i = 0; i < PROBE_N_; i++) {
 		const struct probe_row *row = &m->rows[i];
 		json_t *o = json_object();
@@ -53,6 +74,7 @@ static void print_json(struct cairn_ctx *ctx, const struct machine *m)
 	json_object_set_new(j, "store", json_str(str_of(ctx->home)));
 	json_object_set_new(j, "usable", json_boolean(!probe_blocker(m)));
 	json_object_set_new(j, "checks", rows);
+	json_object_set_new(j, "aws_credentials", json_str(strbuf_view(&aws)));
 	json_write(j, &out);
 	strbuf_char(&out, '\n');
 	(void)fwrite(out.ptr, 1, out.len, ctx->out);
@@ -89,7 +111,8 @@ const struct cli_cmd cmd_doctor = {
 	.summary = "Say what this machine allows, and what cairn does instead",
 	.description =
 		"Tries what builds need: user namespaces, overlayfs in the store, subordinate ids, "
-		"cgroups, limits, disk space. Exits with 9 when RUN steps cannot work here.",
+		"cgroups, limits, disk space. Exits with 9 when RUN steps cannot work here. Says "
+		"where credentials for AWS would come from, without asking for them.",
 	.args = "[OPTIONS]",
 	.needs = CLI_NEED_HOME,
 	.opts = opts,
