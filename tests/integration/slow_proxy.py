@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """A TCP proxy between a client and a registry on loopback that is slow, or cuts a transfer.
 
-usage: slow_proxy.py PORT LOG [--rate BYTES] [--cut BYTES]
+usage: slow_proxy.py PORT LOG [--rate BYTES] [--cut BYTES] [--cut-upload BYTES]
 
 Prints its own port. --rate: bytes a second and connection. --cut: the first connection that
-carries so many bytes from the server is closed there. LOG gets a line for each request and for
+carries so many bytes from the server is closed there; --cut-upload: the same for bytes to the
+server. LOG gets a line for each request and for
 each range asked for, and one for the cut.
 """
 import argparse
@@ -18,6 +19,7 @@ parser.add_argument("port", type=int)
 parser.add_argument("log")
 parser.add_argument("--rate", type=int)
 parser.add_argument("--cut", type=int)
+parser.add_argument("--cut-upload", type=int)
 args = parser.parse_args()
 lock = threading.Lock()
 
@@ -33,11 +35,26 @@ def may_cut():
     return mine is not None
 
 
+def may_cut_upload():
+    with lock:
+        mine, args.cut_upload = args.cut_upload, None
+    return mine is not None
+
+
 def upstream(client, server):
+    sent, cut = 0, args.cut_upload
     while data := client.recv(65536):
-        for m in re.finditer(rb"(?im)^(GET|range:) (\S+)", data):
-            note(b" ".join(m.groups()).decode())
+        for m in re.finditer(rb"(?im)^(GET|HEAD|POST|PATCH|PUT|range:) (\S+)", data):
+            note(b" ".join(m.groups()).decode(errors="replace"))
+        sent += len(data)
+        if cut and sent > cut and may_cut_upload():
+            note("cut upload")
+            for s in (client, server):
+                s.shutdown(socket.SHUT_RDWR)
+            return
         server.sendall(data)
+        if args.rate:
+            time.sleep(len(data) / args.rate)
     server.shutdown(socket.SHUT_WR)
 
 

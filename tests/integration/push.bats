@@ -1,0 +1,450 @@
+#!/usr/bin/env bats
+# Images to a registry and from registry to registry: what is sent, to whom, who may.
+load common
+
+setup_file() {
+	local tool
+	for tool in docker-registry skopeo zstd python3 htpasswd openssl jq; do
+		command -v $tool >/dev/null || skip "$tool is not installed"
+	done
+	make_image one "1" >"$BATS_FILE_TMPDIR/one.digest"
+	make_image big "3" 90000000 >"$BATS_FILE_TMPDIR/big.digest" # more than a piece of an upload
+}
+
+setup() {
+	setup_suite_dirs
+	unset SOURCE_DATE_EPOCH
+	export DOCKER_CONFIG=$BATS_TEST_TMPDIR/docker
+	HELPERS=()
+	start_registry a
+}
+
+teardown() {
+	local pid
+	for pid in "${HELPERS[@]}"; do
+		kill -9 "$pid" 2>/dev/null || true
+		wait "$pid" 2>/dev/null || true
+	done
+	remove_stores
+}
+
+make_image() { # NAME MARK [BYTES]
+	python3 "$BATS_TEST_DIRNAME/make_image.py" "$BATS_FILE_TMPDIR/$1" "${@:2}"
+}
+
+free_port() {
+	python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
+wait_port() { # PORT
+	local i
+	for ((i = 0; i < 200; i++)); do
+		if (: <>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; then
+			return
+		fi
+		sleep 0.05
+	done
+	echo "nothing listens on port $1"
+	return 1
+}
+
+# $REG, $PORT and $DATA are those of the registry that was started last.
+start_registry() { # NAME [MORE-CONFIGURATION [MORE-HTTP]]
+	DATA=$BATS_TEST_TMPDIR/data-$1
+	PORT=$(free_port)
+	REG=127.0.0.1:$PORT
+	cat >"$BATS_TEST_TMPDIR/registry-$1.yml" <<-END
+	version: 0.1
+	log: {level: error}
+	storage: {filesystem: {rootdirectory: $DATA}}
+	http: {addr: "$REG"${3-}}
+	${2-}
+	END
+	docker-registry serve "$BATS_TEST_TMPDIR/registry-$1.yml" >"$BATS_TEST_TMPDIR/registry-$1.log" 2>&1 3>&- &
+	HELPERS+=("$!")
+	wait_port "$PORT"
+}
+
+seed() { # IMAGE NAME:TAG [OPTION...]
+	skopeo --insecure-policy --tmpdir "$BATS_TEST_TMPDIR" copy -q --preserve-digests --dest-tls-verify=false \
+		"${@:3}" "oci:$BATS_FILE_TMPDIR/$1" "docker://$REG/$2"
+}
+
+# A proxy in front of the registry; $REG leads through it afterwards.
+start_proxy() { # OPTION...
+	PROXY_LOG=$BATS_TEST_TMPDIR/proxy.log
+	: >"$PROXY_LOG"
+	python3 "$BATS_TEST_DIRNAME/slow_proxy.py" "$PORT" "$PROXY_LOG" "$@" >"$BATS_TEST_TMPDIR/proxy.port" 3>&- &
+	HELPERS+=("$!")
+	wait_line "$BATS_TEST_TMPDIR/proxy.port"
+	REG=127.0.0.1:$(<"$BATS_TEST_TMPDIR/proxy.port")
+}
+
+wait_line() { # FILE
+	local i
+	for ((i = 0; i < 200; i++)); do
+		[ -s "$1" ] && return
+		sleep 0.05
+	done
+	return 1
+}
+
+# A registry that wants tokens; $TOKENS lists the scopes that were asked for.
+start_token_registry() { # OPTION-OF-TOKEN-SERVER...
+	TOKENS=$BATS_TEST_TMPDIR/tokens
+	: >"$TOKENS"
+	openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=issuer -keyout "$BATS_TEST_TMPDIR/key.pem" \
+		-out "$BATS_TEST_TMPDIR/cert.pem" 2>/dev/null
+	python3 "$BATS_TEST_DIRNAME/token_server.py" "$BATS_TEST_TMPDIR/key.pem" "$BATS_TEST_TMPDIR/cert.pem" "$TOKENS" \
+		"$@" >"$BATS_TEST_TMPDIR/token.port" 2>"$BATS_TEST_TMPDIR/token.log" 3>&- &
+	HELPERS+=("$!")
+	wait_line "$BATS_TEST_TMPDIR/token.port"
+	start_registry tokens "auth: {token: {realm: \"http://127.0.0.1:$(<"$BATS_TEST_TMPDIR/token.port")/\", service: registry, issuer: issuer, rootcertbundle: $BATS_TEST_TMPDIR/cert.pem}}"
+}
+
+login_file() { # NAME:PASSWORD
+	mkdir -p "$DOCKER_CONFIG"
+	printf '{"auths":{"%s":{"auth":"%s"}}}' "$REG" "$(printf %s "$1" | base64)" >"$DOCKER_CONFIG/config.json"
+}
+
+ok() { # COMMAND...: of cairn; what it printed is in $output
+	run "$CAIRN" "$@"
+	[ "$status" -eq 0 ] || {
+		echo "$output"
+		return 1
+	}
+}
+
+fails() { # STATUS COMMAND...
+	run "$CAIRN" "${@:2}"
+	[ "$status" -eq "$1" ] || {
+		echo "status $status: $output"
+		return 1
+	}
+}
+
+inspect() { # NAME:TAG
+	skopeo inspect --tls-verify=false "docker://$REG/$1"
+}
+
+raw() { # NAME:TAG
+	skopeo inspect --raw --tls-verify=false "docker://$REG/$1"
+}
+
+# An image "built" with a layer of its own on the image at $REG/base:1.
+make_built() {
+	build_ok -t built <<-END
+	FROM $REG/base:1
+	RUN echo made >/made
+	CMD ["cat", "/made", "/mark"]
+	END
+}
+
+other_home() {
+	export CAIRN_HOME=$BATS_TEST_TMPDIR/other
+}
+
+@test "what was built is pushed, and pulled elsewhere" {
+	seed one base:1
+	make_built
+	ok push built "$REG/app:1"
+	[[ $output == "$REG/app:1: sha256:"*" moved in "* ]]
+	[ "$(inspect app:1 | jq -r .Digest)" = "$(grep -oE 'sha256:[0-9a-f]{64}' <<<"$output")" ]
+	[ "$(inspect app:1 | jq '.Layers | length')" = 6 ]
+	other_home
+	ok pull "$REG/app:1"
+	[ "$("$CAIRN" run "$REG/app:1" | tr -d '\n')" = made1 ]
+	[ "$(image_id "$REG/app:1")" = "$(CAIRN_HOME=$BATS_TEST_TMPDIR/home image_id built)" ]
+}
+
+@test "a second push and another tag send nothing" {
+	seed one base:1
+	make_built
+	ok push built "$REG/app:1"
+	start_proxy
+	ok push built "$REG/app:1"
+	[[ $output == *", 0 B moved"* ]]
+	ok push built "$REG/app:2"
+	[[ $output == *", 0 B moved"* ]]
+	[ "$(grep -cE '^(GET|HEAD|POST|PATCH|PUT) ' "$PROXY_LOG")" = 4 ] # is the manifest there, the tag
+	[ "$(grep -c '^POST' "$PROXY_LOG")" = 0 ]
+	[ "$(inspect app:1 | jq -r .Digest)" = "$(inspect app:2 | jq -r .Digest)" ]
+}
+
+@test "layers of another repository are mounted" {
+	seed one base:1
+	start_proxy
+	make_built
+	ok push --json built "$REG/app:1"
+	[ "$(jq .moved_bytes <<<"$output")" -lt 3000 ] # its own layer and config
+	grep -q '^POST /v2/app/blobs/uploads/?mount=sha256:.*&from=base' "$PROXY_LOG"
+	ok push --json built "$REG/another/name:1"
+	[ "$(jq .moved_bytes <<<"$output")" = 0 ]
+}
+
+@test "a pulled image keeps its manifest" {
+	seed one base:1
+	ok pull "$REG/base:1"
+	[[ $output == *"$(<"$BATS_FILE_TMPDIR/one.digest")"* ]]
+	local name=$REG/base:1
+	start_registry b
+	ok push "$name" "$REG/copy:1"
+	[ "$(inspect copy:1 | jq -r .Digest)" = "$(<"$BATS_FILE_TMPDIR/one.digest")" ]
+}
+
+@test "compression and annotations" {
+	seed one base:1
+	make_built
+	ok push --compression zstd --compression-level 9 --annotation org.example.a=b built "$REG/app:z"
+	raw app:z | jq -e '.annotations["org.example.a"] == "b" and (.layers[5].mediaType | endswith("+zstd"))'
+	ok push --compression none built "$REG/app:n"
+	raw app:n | jq -e '.layers[5].mediaType | endswith(".tar")'
+	ok push --force-compression --compression zstd built "$REG/app:f"
+	raw app:f | jq -e 'all(.layers[]; .mediaType | endswith("+zstd"))'
+	local t
+	for t in z n f; do
+		CAIRN_HOME=$BATS_TEST_TMPDIR/home-$t "$CAIRN" pull -q "$REG/app:$t"
+		[ "$(CAIRN_HOME=$BATS_TEST_TMPDIR/home-$t "$CAIRN" run "$REG/app:$t" | tr -d '\n')" = made1 ]
+	done
+	fails 2 push --compression-level 13 built "$REG/app:1"
+}
+
+@test "several platforms: an index, selected and copied" {
+	local p
+	for p in linux/amd64 linux/arm64 linux/riscv64; do
+		mkdir -p "$BATS_TEST_TMPDIR/root"
+		echo "$p" >"$BATS_TEST_TMPDIR/root/platform"
+		tar -C "$BATS_TEST_TMPDIR/root" -cf "$BATS_TEST_TMPDIR/root.tar" .
+		ok import --platform $p "$BATS_TEST_TMPDIR/root.tar" "$REG/multi:1"
+	done
+	ok push --all-platforms --annotation index:org.example.i=x "$REG/multi:1"
+	raw multi:1 | jq -e '(.manifests | length) == 3 and .annotations["org.example.i"] == "x"'
+	ok push --platform linux/arm64 "$REG/multi:1" "$REG/multi:arm"
+	[ "$(inspect multi:arm | jq -r .Architecture)" = arm64 ]
+	ok copy "$REG/multi:1" "$REG/all:1"
+	[[ $output == *", 0 B moved"* ]]
+	diff <(raw multi:1) <(raw all:1)
+	ok copy --platform linux/arm64 "$REG/multi:1" "$REG/one:1"
+	[ "$(inspect one:1 | jq -r .Digest)" = "$(inspect multi:arm | jq -r .Digest)" ]
+	ok copy --platform linux/arm64,linux/riscv64 "$REG/multi:1" "$REG/two:1"
+	[ "$(raw two:1 | jq -r '[.manifests[].platform.architecture] | join(" ")')" = "arm64 riscv64" ]
+	fails 4 copy --platform linux/s390x "$REG/multi:1" "$REG/no:1"
+	[[ $output == *"linux/amd64, linux/arm64, linux/riscv64"* ]]
+	local from=$REG
+	start_registry b
+	ok copy --json "$from/multi:1" "$REG/far:1"
+	[ "$(jq .moved_bytes <<<"$output")" -gt 1000 ]
+	skopeo --insecure-policy copy -q --all --src-tls-verify=false "docker://$REG/far:1" "oci:$BATS_TEST_TMPDIR/oci"
+	ok copy --json "$from/multi:1" "$REG/far:2"
+	[ "$(jq .moved_bytes <<<"$output")" = 0 ]
+	other_home
+	ok pull --platform linux/riscv64 "$REG/far:1"
+}
+
+@test "a copy from registry to registry moves what the target lacks" {
+	seed big base:1
+	local from=$REG
+	start_registry b
+	seed one base:1
+	ok copy "$from/base:1" "$REG/copy:1"
+	[ "$(inspect copy:1 | jq -r .Digest)" = "$(<"$BATS_FILE_TMPDIR/big.digest")" ]
+	skopeo --insecure-policy copy -q --src-tls-verify=false "docker://$REG/copy:1" "oci:$BATS_TEST_TMPDIR/oci"
+	ok copy "$from/base:1" "$REG/copy:2"
+	[[ $output == *", 0 B moved"* ]]
+	fails 4 copy "$from/base:7" "$REG/copy:7"
+	fails 2 copy "$from/Base:7" "$REG/copy:7"
+}
+
+@test "tags are listed, all of them" {
+	seed one base:1
+	local i
+	for i in b a 1.0 c; do
+		ok copy "$REG/base:1" "$REG/base:$i"
+	done
+	ok tags "$REG/base"
+	[ "$output" = $'1\n1.0\na\nb\nc' ]
+	ok tags --json "$REG/base"
+	[ "$(jq -r 'join(" ")' <<<"$output")" = "1 1.0 a b c" ]
+	fails 4 tags "$REG/nothing"
+}
+
+@test "logins: tried, kept as docker does, forgotten" {
+	htpasswd -Bbn me secret >"$BATS_TEST_TMPDIR/htpasswd" 2>/dev/null
+	start_registry b "auth: {htpasswd: {realm: test, path: $BATS_TEST_TMPDIR/htpasswd}}"
+	mkdir "$DOCKER_CONFIG"
+	printf '{"auths":{"other.example":{"auth":"YTpi"}},"credHelpers":{"x.example":"y"},"own":{"deep":[1,2]}}' \
+		>"$DOCKER_CONFIG/config.json"
+	run "$CAIRN" login -u me --password-stdin "$REG" <<<wrong
+	[ "$status" = 7 ]
+	[[ $output != *wrong* ]]
+	jq -e '.auths | length == 1' "$DOCKER_CONFIG/config.json"
+	run "$CAIRN" login -u me --password-stdin "$REG" <<<secret
+	[ "$status" = 0 ]
+	[ "$(stat -c %a "$DOCKER_CONFIG/config.json")" = 600 ]
+	jq -e --arg r "$REG" --arg a "$(printf me:secret | base64)" \
+		'.auths[$r].auth == $a and .auths["other.example"].auth == "YTpi" and .own.deep == [1,2] and .credHelpers["x.example"] == "y"' \
+		"$DOCKER_CONFIG/config.json"
+	import_base
+	ok push base "$REG/base:1"
+	ok tags "$REG/base"
+	ok logout "$REG"
+	jq -e --arg r "$REG" '.auths | has($r) | not' "$DOCKER_CONFIG/config.json"
+	fails 7 push base "$REG/base:2"
+	[[ $output == *"cairn login"* ]]
+	ok logout "$REG"
+	[[ $output == "Not logged in"* ]]
+}
+
+@test "logins go to the credential helper that config.json names" {
+	htpasswd -Bbn me secret >"$BATS_TEST_TMPDIR/htpasswd" 2>/dev/null
+	start_registry b "auth: {htpasswd: {realm: test, path: $BATS_TEST_TMPDIR/htpasswd}}"
+	mkdir -p "$DOCKER_CONFIG" "$BATS_TEST_TMPDIR/bin"
+	cat >"$BATS_TEST_TMPDIR/bin/docker-credential-test" <<-'END'
+	#!/bin/sh
+	case $1 in
+	store) cat >"$DOCKER_CONFIG/kept" ;;
+	erase) rm -f "$DOCKER_CONFIG/kept" ;;
+	get) cat "$DOCKER_CONFIG/kept" 2>/dev/null || { echo "credentials not found in native keychain"; exit 1; } ;;
+	esac
+	END
+	chmod +x "$BATS_TEST_TMPDIR/bin/docker-credential-test"
+	PATH=$BATS_TEST_TMPDIR/bin:$PATH
+	printf '{"credHelpers":{"%s":"test"}}' "$REG" >"$DOCKER_CONFIG/config.json"
+	run "$CAIRN" login -u me --password-stdin "$REG" <<<secret
+	[ "$status" = 0 ]
+	[[ $output == *docker-credential-test* ]]
+	jq -e --arg r "$REG" '.ServerURL == $r and .Username == "me" and .Secret == "secret"' "$DOCKER_CONFIG/kept"
+	[ "$(grep -c "$(printf me:secret | base64)" "$DOCKER_CONFIG/config.json")" = 0 ]
+	import_base
+	ok push base "$REG/base:1"
+	ok logout "$REG"
+	[ ! -e "$DOCKER_CONFIG/kept" ]
+	fails 7 tags "$REG/base"
+}
+
+@test "a token server: one token for the target, one for a mount" {
+	start_token_registry --user me:secret
+	import_base
+	fails 7 push base "$REG/base:1"
+	login_file me:secret
+	: >"$TOKENS"
+	ok push base "$REG/base:1"
+	[ "$(<"$TOKENS")" = "repository:base:pull,push" ]
+	: >"$TOKENS"
+	ok copy "$REG/base:1" "$REG/moved:1"
+	[[ $output == *", 0 B moved"* ]]
+	grep -qx 'repository:moved:pull,push repository:base:pull' "$TOKENS"
+	run "$CAIRN" login -u me --password-stdin "$REG" <<<wrong
+	[ "$status" = 7 ]
+}
+
+@test "a repository that may not be read is not mounted from" {
+	start_token_registry --user me:secret --deny hidden
+	login_file me:secret
+	import_base
+	ok push base "$REG/base:1"
+	ok tag base "$REG/hidden:1"
+	fails 7 copy "$REG/hidden:1" "$REG/moved:1"
+	[[ $output == *"$REG/hidden"* ]]
+}
+
+inspect_as() { # NAME:PASSWORD NAME:TAG
+	skopeo inspect --creds "$1" --tls-verify=false "docker://$REG/$2"
+}
+
+@test "a token that ends in the middle of an upload is renewed" {
+	start_token_registry --user me:secret --life 2
+	login_file me:secret
+	seed big base:1 --dest-creds me:secret
+	local from=$REG
+	ok pull "$REG/base:1"
+	start_proxy --rate 20000000
+	login_file me:secret
+	: >"$TOKENS"
+	ok push "$from/base:1" "$REG/slow:1"
+	[ "$(grep -c 'repository:slow:pull,push' "$TOKENS")" -gt 1 ]
+	[ "$(inspect_as me:secret slow:1 | jq -r .Digest)" = "$(<"$BATS_FILE_TMPDIR/big.digest")" ]
+}
+
+@test "an upload that breaks ends well" {
+	seed big base:1
+	ok pull "$REG/base:1"
+	local from=$REG
+	start_registry b
+	start_proxy --cut-upload 80000000
+	ok push "$from/base:1" "$REG/app:1"
+	grep -q 'cut upload' "$PROXY_LOG"
+	[ "$(inspect app:1 | jq -r .Digest)" = "$(<"$BATS_FILE_TMPDIR/big.digest")" ]
+	skopeo --insecure-policy copy -q --src-tls-verify=false "docker://$REG/app:1" "oci:$BATS_TEST_TMPDIR/oci"
+}
+
+@test "a copy whose transfers break ends well" {
+	seed big base:1
+	start_proxy --cut 50000000
+	local from=$REG
+	start_registry b
+	start_proxy --cut-upload 30000000
+	ok copy "$from/base:1" "$REG/app:1"
+	[ "$(inspect app:1 | jq -r .Digest)" = "$(<"$BATS_FILE_TMPDIR/big.digest")" ]
+	skopeo --insecure-policy copy -q --src-tls-verify=false "docker://$REG/app:1" "oci:$BATS_TEST_TMPDIR/oci"
+}
+
+@test "an interrupt ends a push soon; the next one goes on" {
+	seed big base:1
+	ok pull "$REG/base:1"
+	local from=$REG pid status=0 since i
+	start_registry b
+	local plain=$REG
+	start_proxy --rate 5000000
+	"$CAIRN" push "$from/base:1" "$REG/app:1" >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
+	pid=$!
+	for ((i = 0; i < 100; i++)); do
+		grep -qE '^(PATCH|PUT) ' "$PROXY_LOG" && break
+		sleep 0.05
+	done
+	since=$SECONDS
+	kill -TERM "$pid"
+	wait "$pid" || status=$?
+	[ "$status" = 75 ]
+	[ $((SECONDS - since)) -le 3 ]
+	ok push "$from/base:1" "$plain/app:1"
+	REG=$plain
+	[ "$(inspect app:1 | jq -r .Digest)" = "$(<"$BATS_FILE_TMPDIR/big.digest")" ]
+}
+
+@test "a certificate of one's own, and none at all" {
+	import_base
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=r \
+		-addext subjectAltName=IP:127.0.0.1 -keyout "$BATS_TEST_TMPDIR/k.pem" -out "$BATS_TEST_TMPDIR/c.pem" 2>/dev/null
+	start_registry b "" ", tls: {certificate: $BATS_TEST_TMPDIR/c.pem, key: $BATS_TEST_TMPDIR/k.pem}"
+	printf 'registries:\n  "%s": {ca: %s}\n' "$REG" "$BATS_TEST_TMPDIR/c.pem" >"$BATS_TEST_TMPDIR/ca.yaml"
+	printf 'registries:\n  "%s": {insecure_skip_verify: true}\n' "$REG" >"$BATS_TEST_TMPDIR/skip.yaml"
+	printf 'registries:\n  "%s": {http: false}\n' "$REG" >"$BATS_TEST_TMPDIR/none.yaml"
+	ok push --config "$BATS_TEST_TMPDIR/ca.yaml" base "$REG/base:1"
+	ok tags --config "$BATS_TEST_TMPDIR/skip.yaml" "$REG/base"
+	fails 9 tags --config "$BATS_TEST_TMPDIR/none.yaml" "$REG/base"
+	[[ $output == *certificate* ]]
+}
+
+@test "what is pushed is taken by Buildah and Podman" {
+	command -v buildah >/dev/null || command -v podman >/dev/null || skip "neither buildah nor podman is installed"
+	[ "$(id -u)" = 0 ] || skip "their rootless set-up is not what is tested here"
+	seed one base:1
+	make_built
+	ok push built "$REG/app:1"
+	ok push --compression zstd built "$REG/app:2"
+	local root="--root $BATS_TEST_TMPDIR/storage --runroot $BATS_TEST_TMPDIR/run --storage-driver vfs" t
+	for t in 1 2; do
+		# shellcheck disable=SC2086
+		if command -v buildah >/dev/null; then
+			buildah $root pull -q --tls-verify=false "docker://$REG/app:$t"
+			local c
+			c=$(buildah $root from --pull-never "$REG/app:$t")
+			[ "$(cat "$(buildah $root mount "$c")/made")" = made ]
+		fi
+		# shellcheck disable=SC2086
+		if command -v podman >/dev/null; then
+			podman $root pull -q --tls-verify=false "$REG/app:$t"
+		fi
+	done
+}
