@@ -106,13 +106,17 @@ static const struct output *first_push(const struct build_run *r)
 	return NULL;
 }
 
-/* Outputs read files unless all of them are pushes. */
+/* Pushes read no files. Other outputs do, and an image that gets a name here is to be used here. */
 static bool wants_files(const struct build_run *r)
 {
-	for (size_t i = 0; i < r->oopts.n; i++)
+	bool pushed = false;
+
+	for (size_t i = 0; i < r->oopts.n; i++) {
 		if (r->oopts.outputs[i].type != OUTPUT_REGISTRY)
 			return true;
-	return r->oopts.has_epoch;
+		pushed = true;
+	}
+	return r->oopts.has_epoch || (r->o->tags.len && !pushed);
 }
 
 /* --- opening -------------------------------------------------------------------------------- */
@@ -257,8 +261,8 @@ int build_remote_finish(struct build_run *r, unsigned n_steps, int result, struc
 		build_run_warn(r, str_of(failure.msg));
 		return 0;
 	}
-	*err = failure;
-	return cairn_wrap(err, "the image was built and is in the store, but");
+	return cairn_fail(err, failure.code, "the image was built and is in the store, but %s",
+	                  failure.msg);
 }
 
 void build_remote_free(struct build_run *r)

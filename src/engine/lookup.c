@@ -605,11 +605,13 @@ static int put_link(struct step *s, const struct record *mine, const struct chai
                     struct cairn_err *err)
 {
 	static const struct chain nothing;
-	struct record link = *mine;
+	struct record *link = arena_new_of(s->b->arena, struct record);
 
-	link.chain = *chain_push(s->b->arena, &nothing, layer);
-	link.parent_tree = (struct digest){ 0 };
-	return put(s, &s->link_key, STORE_RECORD_LINK, &link, NULL, err);
+	*link = *mine;
+	link->chain = *chain_push(s->b->arena, &nothing, layer);
+	link->parent_tree = (struct digest){ 0 };
+	s->link_record = link;
+	return put(s, &s->link_key, STORE_RECORD_LINK, link, NULL, err);
 }
 
 int lookup_publish(struct step *s, const struct chain_layer *layer, int64_t created,

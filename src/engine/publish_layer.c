@@ -63,9 +63,9 @@ int pub_layer_make(struct pub_layer *l, struct cairn_err *err)
 {
 	struct supply *supply = l->p->opts.supply;
 
+	/* Without a remote it is the store that told: then it is asked itself. */
 	l->elsewhere = supply && !l->lost && supply_where(supply, own_id(l), &l->where) &&
-	               !digest_none(&l->where.blob.digest) && !l->form.force &&
-	               l->where.remote; /* what the store says it knows itself, and more */
+	               l->where.remote && !digest_none(&l->where.blob.digest) && !l->form.force;
 	if (!l->elsewhere)
 		return make_here(l, err);
 	l->blob = l->where.blob;

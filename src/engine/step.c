@@ -35,9 +35,9 @@ static struct record *base_record(struct step *s)
 static void tell_result(struct step *s)
 {
 	const struct engine_build *b = s->b;
-	const struct digest also[] = { s->content_key, s->link_key };
 	struct publish_step p = { .key = s->def_key,
-		                  .also = also,
+		                  .also = &s->content_key,
+		                  .n_also = !digest_none(&s->content_key),
 		                  .record = s->record ? s->record : s->found,
 		                  .on_target_chain = below_target(s),
 		                  .ran = s->record && !s->hit,
@@ -51,11 +51,16 @@ static void tell_result(struct step *s)
 		p.record = base_record(s);
 		p.from = s->from;
 		p.forced = false;
+		p.n_also = 0;
 	}
 	if (!p.record)
 		return;
-	if (!digest_none(&also[0])) /* the other one is only known with it */
-		p.n_also = digest_none(&also[1]) ? 1 : 2;
+	b->opts->step_result(b->opts->step_result_ctx, &p);
+	if (!s->link_record)
+		return;
+	p.key = s->link_key;
+	p.n_also = 0;
+	p.record = s->link_record;
 	b->opts->step_result(b->opts->step_result_ctx, &p);
 }
 

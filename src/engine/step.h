@@ -72,8 +72,9 @@ struct step {
 	bool forced; /* it, or a step it stands on, must run: its definition key may lie */
 	bool hit;    /* DONE without having run */
 	struct digest def_key;
-	struct digest content_key; /* set when the inputs are complete */
-	struct digest link_key;    /* COPY --link */
+	struct digest content_key;        /* set when the inputs are complete */
+	struct digest link_key;           /* COPY --link */
+	const struct record *link_record; /* its layer alone, when it ran */
 	struct key_operand
 		*operands; /* one for COPY; one per mount with a source, in their order */
 	struct selection

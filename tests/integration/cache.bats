@@ -1,0 +1,450 @@
+#!/usr/bin/env bats
+# Remote caches and pushes: what one machine has built the next one does not build again.
+load common
+
+setup_file() {
+	local tool
+	for tool in docker-registry python3 jq skopeo; do
+		command -v $tool >/dev/null || skip "$tool is not installed"
+	done
+}
+
+setup() {
+	setup_suite_dirs
+	unset SOURCE_DATE_EPOCH DOCKER_CONFIG GITHUB_ACTIONS GITHUB_REF_NAME GITHUB_HEAD_REF GITHUB_BASE_REF \
+		CODEBUILD_BUILD_ID CODEBUILD_WEBHOOK_HEAD_REF AWS_PROFILE
+	export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_REGION=us-east-1 AWS_EC2_METADATA_DISABLED=true
+	HELPERS=()
+	start_registry
+	echo hello >"$CTX/a.txt"
+	machine seed
+	import_base
+	echo "FROM base" >"$CTX/Dockerfile"
+	"$CAIRN" build -q --push -t "$REG/base:1" "$CTX" >/dev/null
+	machine one
+}
+
+teardown() {
+	local pid
+	for pid in "${HELPERS[@]}"; do
+		kill -9 "$pid" 2>/dev/null || true
+		wait "$pid" 2>/dev/null || true
+	done
+	remove_stores
+}
+
+free_port() {
+	python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
+wait_port() { # PORT
+	local i
+	for ((i = 0; i < 400; i++)); do
+		if (: <>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; then
+			return
+		fi
+		sleep 0.05
+	done
+	echo "nothing listens on port $1"
+	return 1
+}
+
+start_registry() {
+	local port
+	port=$(free_port)
+	REG=127.0.0.1:$port
+	LOG=$BATS_TEST_TMPDIR/registry.log
+	cat >"$BATS_TEST_TMPDIR/registry.yml" <<-END
+	version: 0.1
+	log: {level: error}
+	storage: {filesystem: {rootdirectory: $BATS_TEST_TMPDIR/data}, delete: {enabled: true}}
+	http: {addr: "$REG"}
+	END
+	run_registry
+}
+
+run_registry() {
+	docker-registry serve "$BATS_TEST_TMPDIR/registry.yml" >>"$LOG" 2>&1 3>&- &
+	REGISTRY=$!
+	HELPERS+=("$REGISTRY")
+	wait_port "${REG#*:}"
+}
+
+stop_registry() {
+	kill -9 "$REGISTRY"
+	wait "$REGISTRY" 2>/dev/null || true
+}
+
+start_s3() {
+	python3 -c 'import moto.server' 2>/dev/null || skip "python3 has no moto: no S3 server"
+	S3=127.0.0.1:$(free_port)
+	SEED_COUNT=0 python3 "$BATS_TEST_DIRNAME/../conformance/s3_server.py" "${S3#*:}" bucket \
+		>"$BATS_TEST_TMPDIR/s3.log" 2>&1 3>&- &
+	HELPERS+=("$!")
+	wait_port "${S3#*:}"
+}
+
+# Another machine: an empty store.
+machine() { # NAME
+	export CAIRN_HOME=$BATS_TEST_TMPDIR/home-$1
+	OUT=$BATS_TEST_TMPDIR/out-$1
+	mkdir -p "$OUT"
+}
+
+requests() { # [PATTERN]: that the registry has got
+	grep -c "\"cairn/.*$1\|$1.*\"cairn/" "$LOG" || true
+}
+
+dockerfile() {
+	cat <<-END
+	FROM $REG/base:1 AS tools
+	RUN echo tool >/tool
+	RUN echo more >>/tool
+
+	FROM $REG/base:1
+	RUN echo one >/one && date +%s%N >/when
+	COPY --from=tools /tool /usr/bin/tool
+	COPY a.txt /a.txt
+	RUN cat /a.txt /usr/bin/tool >/all
+	ENV A=1
+	END
+}
+
+# Build dockerfile() with a report in $OUT/m.json; $output is what was printed.
+go() { # OPTION...
+	build_ok --metadata-file "$OUT/m.json" "$@" < <(dockerfile)
+}
+
+image() { jq -r '."containerimage.config.digest"' "$OUT/m.json"; }
+ran() { grep -cE '^#[0-9]+ \[.* (RUN|COPY|WORKDIR)' <(grep -E "^#[0-9]+ " <<<"$output" | not_cached) || true; }
+
+# Steps of a plain progress that were not answered by a cache, one line each.
+not_cached() {
+	awk '/^#[0-9]+ \[/ { name[$1] = $0 } /^#[0-9]+ CACHED/ { hit[$1] = 1 }
+		END { for (n in name) if (!(n in hit)) print name[n] }'
+}
+
+caches() { # NAME: options of --cache-from and --cache-to for that kind, in FROM and TO
+	case $1 in
+	registry) FROM=type=registry,ref=$REG/cache TO=$FROM ;;
+	local) FROM=type=local,src=$BATS_TEST_TMPDIR/dir TO=type=local,dest=$BATS_TEST_TMPDIR/dir ;;
+	s3)
+		start_s3
+		FROM=type=s3,bucket=bucket,prefix=p/,region=us-east-1,endpoint_url=http://$S3,use_path_style=true TO=$FROM
+		;;
+	esac
+}
+
+# One machine builds, another one gets everything, a third one only what changed.
+exchange() { # KIND
+	local first
+	caches "$1"
+	go --cache-to "$TO,mode=max"
+	first=$(image)
+	[ "$(ran)" -eq 6 ]
+
+	machine two
+	go --cache-from "$FROM" -o "type=oci,dest=$OUT/i.tar"
+	[ "$(image)" = "$first" ]
+	[ "$(ran)" -eq 0 ]
+	skopeo copy -q "oci-archive:$OUT/i.tar" "dir:$OUT/i"
+
+	machine three
+	echo changed >"$CTX/a.txt"
+	go --cache-from "$FROM" -t app
+	[ "$(image)" != "$first" ]
+	[ "$(ran)" -eq 2 ]
+	run "$CAIRN" run --rm app cat /all
+	[ "$output" = $'changed\ntool\nmore' ]
+
+	# A step of a stage that the image itself does not stand on.
+	machine four
+	build_ok --cache-from "$FROM" --target tools < <(dockerfile)
+	[ "$(ran)" -eq 0 ]
+}
+
+@test "a registry as a cache: other machines build nothing again" {
+	exchange registry
+}
+
+@test "a folder as a cache: other machines build nothing again" {
+	exchange local
+}
+
+@test "S3 as a cache: other machines build nothing again" {
+	exchange s3
+}
+
+@test "mode=min keeps the steps of the image itself" {
+	caches local
+	go --cache-to "$TO,mode=min"
+	machine two
+	go --cache-from "$FROM"
+	[ "$(ran)" -eq 0 ]
+	machine three
+	build_ok --cache-from "$FROM" --target tools < <(dockerfile)
+	[ "$(ran)" -eq 2 ]
+}
+
+@test "several caches are read together and written together" {
+	caches local
+	go --cache-to "$TO,mode=max" --cache-to "type=registry,ref=$REG/cache,mode=max" \
+		--cache-to "type=local,dest=$BATS_TEST_TMPDIR/other,mode=max,compression=gzip"
+	for from in "$FROM" "$REG/cache" "type=local,src=$BATS_TEST_TMPDIR/other"; do
+		machine "m-${from//[^a-z]/}"
+		go --cache-from "type=local,src=$BATS_TEST_TMPDIR/nothing-here" --cache-from "$from"
+		[ "$(ran)" -eq 0 ]
+	done
+}
+
+@test "a hit in one cache is written to another" {
+	caches local
+	go --cache-to "$TO,mode=max"
+	machine two
+	go --cache-from "$FROM" --cache-to "type=registry,ref=$REG/cache,mode=max"
+	[ "$(ran)" -eq 0 ]
+	machine three
+	go --cache-from "$REG/cache"
+	[ "$(ran)" -eq 0 ]
+	# And what was only in the local store.
+	machine one
+	go --cache-to "type=local,dest=$BATS_TEST_TMPDIR/third,mode=max"
+	[ "$(ran)" -eq 0 ]
+	machine four
+	go --cache-from "type=local,src=$BATS_TEST_TMPDIR/third" -t app
+	[ "$(ran)" -eq 0 ]
+	run "$CAIRN" run --rm app cat /all
+	[ "$output" = $'hello\ntool\nmore' ]
+}
+
+@test "a build that fails leaves its finished steps" {
+	caches registry
+	build_fails --cache-to "$TO,mode=max" <<-END
+	FROM $REG/base:1
+	RUN echo one >/one
+	RUN echo two >/two
+	RUN false
+	END
+	machine two
+	build_ok --cache-from "$FROM" <<-END
+	FROM $REG/base:1
+	RUN echo one >/one
+	RUN echo two >/two
+	RUN true
+	END
+	[ "$(ran)" -eq 1 ]
+}
+
+@test "a killed build leaves nothing half: what is found is right" {
+	local i n=${CAIRN_KILLS:-12} want
+	caches registry
+	go
+	machine ref
+	want=$(jq -r '.cairn.steps' "$BATS_TEST_TMPDIR/out-one/m.json")
+	for ((i = 0; i < n; i++)); do
+		machine "kill-$i"
+		setsid "$CAIRN" build --progress=plain --cache-from "$FROM" --cache-to "$TO,mode=max" --push -t "$REG/app:1" \
+			"$CTX" >"$OUT/log" 2>&1 3>&- &
+		local pid=$!
+		sleep "$(awk -v i="$i" -v n="$n" 'BEGIN { print 0.05 + 0.9 * i / n }')"
+		kill -9 -- "-$pid" 2>/dev/null || true
+		wait "$pid" 2>/dev/null || true
+		if skopeo inspect --tls-verify=false --raw "docker://$REG/app:1" >"$OUT/raw" 2>/dev/null; then
+			skopeo copy -q --src-tls-verify=false "docker://$REG/app:1" "dir:$OUT/app"
+			rm -rf "$OUT/app"
+		fi
+	done
+	machine last
+	go --cache-from "$FROM" -t app
+	run "$CAIRN" run --rm app cat /all
+	[ "$output" = $'hello\ntool\nmore' ]
+}
+
+@test "two machines write one cache at once" {
+	caches registry
+	dockerfile >"$CTX/Dockerfile"
+	local m pids=()
+	for m in a b c; do
+		CAIRN_HOME=$BATS_TEST_TMPDIR/home-$m "$CAIRN" build --progress=plain --cache-to "$TO,mode=max" \
+			--push -t "$REG/app:$m" "$CTX" >"$BATS_TEST_TMPDIR/log-$m" 2>&1 3>&- &
+		pids+=("$!")
+	done
+	for m in "${pids[@]}"; do wait "$m"; done
+	machine d
+	go --cache-from "$FROM" -t app
+	[ "$(ran)" -eq 0 ]
+	run "$CAIRN" run --rm app cat /all
+	[ "$output" = $'hello\ntool\nmore' ]
+}
+
+@test "a cache that is down costs a warning, not the image" {
+	local port
+	port=$(free_port)
+	go --cache-from "127.0.0.1:$port/cache"
+	[ "$(ran)" -eq 6 ]
+	[[ $output == *warning*"127.0.0.1:$port"* || $output == *WARN*"127.0.0.1:$port"* ]]
+}
+
+@test "a cache that cannot be written: the build fails in the end, unless it may" {
+	local port
+	port=$(free_port)
+	build_fails --cache-to "type=registry,ref=127.0.0.1:$port/cache" -t kept < <(dockerfile)
+	[[ $output == *"the image was built and is in the store, but the cache at 127.0.0.1:$port/cache was not written: "* ]]
+	run "$CAIRN" inspect kept
+	[ "$status" -eq 0 ]
+	machine two
+	go --cache-to "type=registry,ref=127.0.0.1:$port/cache,ignore-error=true"
+	[[ $output == *"nothing more is published to 127.0.0.1:$port/cache: "* ]]
+}
+
+@test "what a pull request writes the default branch does not read" {
+	caches registry
+	pr=(env GITHUB_ACTIONS=true GITHUB_HEAD_REF=main GITHUB_BASE_REF=main GITHUB_REF_NAME=1/merge)
+	main=(env GITHUB_ACTIONS=true GITHUB_REF_NAME=main)
+	dockerfile >"$CTX/Dockerfile"
+	run "${pr[@]}" "$CAIRN" build --progress=plain --cache-to "$TO,mode=max" "$CTX"
+	[ "$status" -eq 0 ]
+
+	machine two
+	run "${main[@]}" "$CAIRN" build --progress=plain --cache-from "$FROM" --cache-to "$TO,mode=max" "$CTX"
+	[ "$status" -eq 0 ]
+	[ "$(ran)" -eq 6 ]
+
+	machine three # the request reads what main wrote, and what it wrote itself
+	echo new >"$CTX/a.txt"
+	run "${pr[@]}" "$CAIRN" build --progress=plain --cache-from "$FROM" --cache-to "$TO,mode=max" "$CTX"
+	[ "$(ran)" -eq 2 ]
+	machine four
+	run "${pr[@]}" "$CAIRN" build --progress=plain --cache-from "$FROM" "$CTX"
+	[ "$(ran)" -eq 0 ]
+	machine five
+	run "${main[@]}" "$CAIRN" build --progress=plain --cache-from "$FROM" "$CTX"
+	[ "$(ran)" -eq 2 ]
+}
+
+@test "scopes by name, and tags of a reference, are caches of their own" {
+	caches registry
+	go --cache-to "$TO,mode=max,scope=x"
+	machine two
+	go --cache-from "$FROM"
+	[ "$(ran)" -eq 6 ]
+	machine three
+	go --cache-from "$FROM,scope=y,fallback-scope=x"
+	[ "$(ran)" -eq 0 ]
+	machine four
+	go --cache-to "type=registry,ref=$REG/cache:t,mode=max"
+	machine five
+	go --cache-from "$REG/cache:t"
+	[ "$(ran)" -eq 0 ]
+	machine six
+	go --cache-from "$REG/cache:u"
+	[ "$(ran)" -eq 6 ]
+}
+
+@test "COPY --link finds its layer on another base" {
+	caches registry
+	build_ok --cache-to "$TO,mode=max" <<-END
+	FROM $REG/base:1
+	RUN echo 1 >/base
+	COPY --link a.txt /a.txt
+	END
+	machine two
+	build_ok --cache-from "$FROM" <<-END
+	FROM $REG/base:1
+	RUN echo 2 >/base
+	COPY --link a.txt /a.txt
+	END
+	[ "$(ran)" -eq 1 ]
+}
+
+# --- pushes ---------------------------------------------------------------------
+
+@test "a pushed image runs here and is what other programs expect" {
+	go --push -t "$REG/app:1" -t "$REG/app:latest" -t "$REG/other:1"
+	local ref digest
+	digest=$(jq -r '."containerimage.digest"' "$OUT/m.json")
+	for ref in app:1 app:latest other:1; do
+		[ "$(skopeo inspect --tls-verify=false --format '{{.Digest}}' "docker://$REG/$ref")" = "$digest" ]
+		skopeo copy -q --src-tls-verify=false "docker://$REG/$ref" "dir:$OUT/${ref%:*}"
+		[ "$(jq -r .config.digest "$OUT/${ref%:*}/manifest.json")" = "$(image)" ]
+	done
+	jq -e '[.layers[].mediaType] | all(. == "application/vnd.oci.image.layer.v1.tar+zstd")' "$OUT/app/manifest.json"
+	machine two
+	"$CAIRN" pull "$REG/app:1"
+	run "$CAIRN" run --rm "$REG/app:1" cat /all
+	[ "$output" = $'hello\ntool\nmore' ]
+}
+
+@test "an empty runner with nothing changed: at most 12 requests, no layer moves" {
+	go --push -t "$REG/app:1" --cache-to "type=registry,ref=$REG/cache,mode=max"
+	machine two
+	local before blobs
+	before=$(requests "")
+	blobs=$(requests "GET /v2/[a-z]*/blobs")
+	go --push -t "$REG/app:1" --cache-from "$REG/cache" --cache-to "type=registry,ref=$REG/cache,mode=max"
+	[ "$(ran)" -eq 0 ]
+	echo "requests: $(($(requests "") - before))"
+	[ $(($(requests "") - before)) -le 12 ]
+	[ $(($(requests "GET /v2/[a-z]*/blobs") - blobs)) -le 1 ] # the config of the base
+	[ "$(find "$CAIRN_HOME/layers" -mindepth 1 | wc -l)" -eq 0 ]
+
+	# Another tag of the same image: no more than that.
+	machine three
+	before=$(requests "")
+	go --push -t "$REG/app:2" --cache-from "$REG/cache"
+	[ $(($(requests "") - before)) -le 12 ]
+	[ "$(skopeo inspect --tls-verify=false --format '{{.Digest}}' "docker://$REG/app:2")" = \
+		"$(jq -r '."containerimage.digest"' "$OUT/m.json")" ]
+}
+
+@test "a COPY that changed, only COPY after it: no layer of the base is pulled" {
+	local files="FROM $REG/base:1
+	RUN echo one >/one
+	COPY a.txt /a.txt
+	WORKDIR /srv
+	COPY a.txt b.txt"
+	build_ok --push -t "$REG/app:1" --cache-to "type=registry,ref=$REG/cache,mode=max" <<<"$files"
+	machine two
+	echo changed >"$CTX/a.txt"
+	build_ok --push -t "$REG/app:1" --cache-from "$REG/cache" <<<"$files"
+	[ "$(ran)" -eq 3 ]
+	[ "$(find "$CAIRN_HOME/layers" -path '*/bin/busybox' | wc -l)" -eq 0 ]
+	machine three
+	"$CAIRN" pull "$REG/app:1"
+	run "$CAIRN" run --rm "$REG/app:1" cat /one /srv/b.txt
+	[ "$output" = $'one\nchanged' ]
+}
+
+@test "options of a push: annotations, digests, media types, compression" {
+	go -o "type=registry,name=$REG/a:1,annotation.org.example.a=b,compression=gzip"
+	skopeo copy -q --src-tls-verify=false "docker://$REG/a:1" "dir:$OUT/a"
+	[ "$(jq -r '.annotations["org.example.a"]' "$OUT/a/manifest.json")" = b ]
+	[ "$(jq -r '.layers[-1].mediaType' "$OUT/a/manifest.json")" = application/vnd.oci.image.layer.v1.tar+gzip ]
+	go -o "type=image,push=true,name=$REG/d,push-by-digest=true,oci-mediatypes=false"
+	local digest
+	digest=$(jq -r '."containerimage.digest"' "$OUT/m.json")
+	[ "$(curl -s -o "$OUT/d.json" -w '%{http_code}' -H 'Accept: application/vnd.docker.distribution.manifest.v2+json' \
+		"http://$REG/v2/d/manifests/$digest")" = 200 ]
+	[ "$(jq -r .mediaType "$OUT/d.json")" = application/vnd.docker.distribution.manifest.v2+json ]
+	[ "$(jq -r '.layers[-1].mediaType' "$OUT/d.json")" = application/vnd.docker.image.rootfs.diff.tar.gzip ]
+	[ "$(curl -s "http://$REG/v2/d/tags/list" | jq -r '.tags | length')" = 0 ]
+	go -o "type=registry,name=$REG/f:1,compression=gzip,force-compression=true"
+	skopeo copy -q --src-tls-verify=false "docker://$REG/f:1" "dir:$OUT/f"
+	jq -e '[.layers[].mediaType] | all(endswith("+gzip"))' "$OUT/f/manifest.json"
+}
+
+@test "a registry that lost layers gets them again" {
+	go --push -t "$REG/app:1" --cache-to "type=registry,ref=$REG/cache,mode=max"
+	stop_registry
+	rm -rf "$BATS_TEST_TMPDIR/data/docker/registry/v2/repositories/app"
+	run_registry
+	go --push -t "$REG/app:1"
+	skopeo copy -q --src-tls-verify=false "docker://$REG/app:1" "dir:$OUT/a"
+}
+
+@test "a push that fails says so; the image is kept" {
+	local port
+	port=$(free_port)
+	build_fails --push -t "127.0.0.1:$port/app:1" < <(dockerfile)
+	[[ $output == *"push to 127.0.0.1:$port/app: "* ]]
+}
