@@ -13,6 +13,7 @@
 #define CAIRN_CACHE_CACHE_H
 
 #include "buildkit_config.h"
+#include "buildkit_export.h"
 #include "buildkit_hash.h"
 #include "buildkit_import.h"
 #include "buildkit_key.h"

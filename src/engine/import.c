@@ -7,71 +7,13 @@
  */
 #include "step.h"
 
-#include <fcntl.h>
-
-#include "util/fs.h"
-
 struct importer {
 	struct engine_build *b;
 	struct arena *a;
 	struct buildkit_op **ops;          /* by number of the node */
 	const struct buildkit_hit ***hits; /* by import, then by number of the node */
-	struct map trees;                  /* name of a context -> struct context_tree * */
 	bool *seen;                        /* by number of the node */
 };
-
-/* --- digests of contexts ---------------------------------------------------------- */
-
-struct context_tree {
-	struct engine_build *b;
-	str name;
-	struct view view;
-	struct buildkit_tree *tree;
-};
-
-static int open_file(void *ctx, const struct view_file *f, int *ret_fd, struct cairn_err *err)
-{
-	const struct context_tree *t = ctx;
-	cleanup_free char *path = str_dup(f->entry->path);
-	int fd = fs_open_beneath(sources_context_fd(t->b, t->name), path, O_RDONLY | O_NOFOLLOW);
-
-	if (fd < 0)
-		return cairn_fail_sys(err, "open '%s'", path);
-	*ret_fd = fd;
-	return 0;
-}
-
-static int context_tree(void *ctx, str name, struct buildkit_tree **ret, struct cairn_err *err)
-{
-	struct importer *im = ctx;
-	struct context_tree *t = map_get(&im->trees, name);
-
-	if (!t) {
-		t = arena_new_of(im->a, struct context_tree);
-		*t = (struct context_tree){ .b = im->b, .name = name };
-		TRY(sources_context(im->b, name, &t->view, err));
-		t->tree = buildkit_tree_new(&t->view, open_file, t);
-		(void)map_put(&im->trees, name, t);
-	}
-	*ret = t->tree;
-	return 0;
-}
-
-/* What runs in any case gives nothing that is linked to. */
-static int make_ops(struct importer *im, struct cairn_err *err)
-{
-	const struct buildkit_contexts contexts = { context_tree, im };
-	const struct engine_opts *o = im->b->opts;
-
-	im->ops = arena_array(im->a, struct buildkit_op *, im->b->n);
-	for (size_t i = 0; i < im->b->n; i++) {
-		const struct step *s = &im->b->steps[i];
-
-		if (!s->forced || s->node->kind == GRAPH_BASE)
-			TRY(buildkit_op_new(im->a, s->node, &o->env, &contexts, &im->ops[i], err));
-	}
-	return 0;
-}
 
 static void match_all(struct importer *im)
 {
@@ -219,16 +161,17 @@ int import_hits(struct engine_build *b, struct cairn_err *err)
 	if (!b->opts->n_imports || !b->opts->supply || lookup_usable(b->target))
 		return 0;
 	im.seen = arena_array(a, bool, b->n);
-	r = make_ops(&im, err);
+	r = buildkit_ops(b, a, &im.ops, err);
 	if (r == 0) {
+		/* What runs in any case gives nothing that is linked to. */
+		for (size_t i = 0; i < b->n; i++)
+			if (b->steps[i].forced && b->steps[i].node->kind != GRAPH_BASE)
+				im.ops[i] = NULL;
 		match_all(&im);
 		r = walk(&im, b->target, err);
 	} else if (r != CAIRN_E_CANCELLED) { /* doubt is a miss */
 		build_warn(b, 0, "BuildKit's caches are not used: %s", err->msg);
 		r = 0;
 	}
-	map_foreach (e, &im.trees)
-		buildkit_tree_free(((struct context_tree *)e->value)->tree);
-	map_done(&im.trees);
 	return r;
 }

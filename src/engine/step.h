@@ -185,7 +185,11 @@ bool lookup_usable(const struct step *s);
 /* While planning: a result made elsewhere is the step's, unless it contradicts. */
 int lookup_import(struct step *s, const struct record *r, struct cairn_err *err);
 
-/* --- import.c: BuildKit's caches --- */
+/* --- buildkit_ops.c, import.c: BuildKit's caches --- */
+
+/* The operations of all steps, by number; NULL where BuildKit's way is not known. In `a`. */
+int buildkit_ops(struct engine_build *b, struct arena *a, struct buildkit_op ***ret,
+                 struct cairn_err *err);
 
 /* Look for results of the steps that the target needs and nobody else knows, and keep them as
  * records. What cannot be had is a miss; fails with CAIRN_E_CANCELLED, or as the store does. */

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 
+#include "cache/buildkit_export.h"
 #include "cache/buildkit_import.h"
 #include "util/fs.h"
 #include "util/map.h"
@@ -195,4 +196,79 @@ void test_buildkit_match__every_step_is_found(void **state)
 		free(config);
 	}
 	assert_int_equal(n, 0);
+}
+
+/* The chain of a node, made up: a layer for the base and one for each step; every third RUN or
+ * WORKDIR has changed nothing. */
+static void make_up(struct fixture *x, const struct graph_node *n, struct buildkit_export_step *s)
+{
+	struct buildkit_export_layer *layers;
+	const struct graph_node *at = n;
+	size_t count = 0;
+
+	for (; at->kind != GRAPH_BASE; at = at->parent)
+		count++;
+	count += at->base.config->n_diff_ids;
+	s->layers = layers = arena_array(x->a, struct buildkit_export_layer, count + 1);
+	s->n_layers = count;
+	s->created = 1767225600000000000ll + n->id;
+	at = n;
+	for (size_t i = count; i-- > 0;) {
+		struct buildkit_export_layer *l = &layers[i];
+		char *text = arena_printf(x->a, "layer of %u", at->id);
+
+		l->diff_id = at->kind == GRAPH_BASE                 ? at->base.config->diff_ids[0]
+		             : at->id % 3 || at->kind == GRAPH_COPY ? digest_of(text, strlen(text))
+		                                                    : buildkit_empty_layer();
+		l->blob = (struct descriptor){ S(MEDIA_OCI_LAYER "+gzip"),
+			                       digest_of(l->diff_id.b, DIGEST_LEN), 100 };
+		if (at->kind != GRAPH_BASE)
+			at = at->parent;
+	}
+}
+
+void test_buildkit_match__what_is_exported_is_found(void **state)
+{
+	static const char *const names[] = { "steps.Dockerfile", "more.Dockerfile" };
+
+	(void)state;
+	for (size_t k = 0; k < 2 * ARRAY_SIZE(names); k++) {
+		struct fixture x = { .named = k % 2 };
+		struct buildkit_export_step *steps;
+		struct buildkit_export exported;
+		struct buildkit_cache *c = NULL;
+		const struct buildkit_hit **hits;
+		struct strbuf text cleanup_strbuf;
+		struct manifest m;
+		struct cairn_err err;
+
+		setup(&x, names[k / 2]);
+		steps = arena_array(x.a, struct buildkit_export_step, x.g->n_nodes);
+		for (size_t i = 0; i < x.g->n_nodes; i++) {
+			steps[i].op = x.ops[i];
+			make_up(&x, x.g->nodes[i], &steps[i]);
+		}
+		strbuf_init(&text, BUILDKIT_READ_MAX);
+		buildkit_export_make(x.a, steps, x.g->n_nodes, &exported);
+		buildkit_config_encode(&exported.config, &text);
+		buildkit_export_manifest(x.a, &exported, strbuf_view(&text), k % 2, &m);
+		assert_ok(buildkit_import_parse(&m, strbuf_view(&text), &c, &err));
+		hits = arena_array(x.a, const struct buildkit_hit *, x.g->n_nodes);
+		buildkit_match(c, x.g, x.ops, x.a, hits);
+		for (size_t i = 0; i < x.g->n_nodes; i++) {
+			const struct graph_node *n = x.g->nodes[i];
+
+			if (n->kind == GRAPH_BASE)
+				continue;
+			if (!hits[i] || hits[i]->n != steps[i].n_layers)
+				fail_msg("line %u is not found", n->line);
+			for (size_t l = 0; l < hits[i]->n; l++)
+				if (!digest_eq(&hits[i]->layers[l].diff_id,
+				               &steps[i].layers[l].diff_id))
+					fail_msg("line %u: another layer %zu", n->line, l);
+			assert_int_equal(hits[i]->created, steps[i].created);
+		}
+		buildkit_cache_free(c);
+		teardown(&x);
+	}
 }
