@@ -247,6 +247,10 @@ static int check_spec(const char *what, struct build_cache_spec *s, struct cairn
 		return cairn_fail(err, CAIRN_E_USAGE,
 		                  "%s: %s=false: cairn writes image manifests of OCI's media types",
 		                  what, s->image_manifest ? "oci-mediatypes" : "image-manifest");
+	if (!s->oci_mediatypes)
+		return cairn_fail(
+			err, CAIRN_E_UNSUPPORTED,
+			"%s: oci-mediatypes=false is not built; BuildKit reads OCI's, too", what);
 	return check_compression(what, s, err);
 }
 

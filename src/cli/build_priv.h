@@ -12,6 +12,7 @@
 
 struct build_cache_spec;
 struct build_caches;
+struct build_imports;
 struct build_warnings;
 
 /* Everything a build holds, released in one place. */
@@ -46,7 +47,8 @@ struct build_run {
 	struct registry_session *net;
 	struct pool *net_pool;
 	struct build_caches *caches;
-	struct supply_doubts *doubts; /* borrowed: outlives an attempt */
+	struct build_imports *imports; /* in a; NULL until they were asked for */
+	struct supply_doubts *doubts;  /* borrowed: outlives an attempt */
 	struct supply *supply;
 	struct publisher *publisher;
 	bool published; /* it was waited for */
@@ -67,6 +69,15 @@ int build_set_engine_opts(struct build_run *r, struct cairn_err *err);
 
 /* One line for the user. Main thread. */
 void build_run_warn(struct build_run *r, str text);
+
+/* --- build_buildkit.c: BuildKit's caches --- */
+
+/* Let the engine look into those that --cache-from names. */
+void build_buildkit_open(struct build_run *r);
+void build_buildkit_free(struct build_run *r);
+bool build_buildkit_writes(const struct build_run *r); /* is one written? */
+/* The build is done: write those that --cache-to names. */
+int build_buildkit_export(struct build_run *r, struct cairn_err *err);
 
 /* --- build_remote.c: caches, what comes from them and what goes to them --- */
 

@@ -217,6 +217,7 @@ int build_remote_open(struct build_run *r, struct cairn_err *err)
 	r->eopts.supply = r->supply;
 	r->eopts.net = r->net_pool;
 	r->eopts.want_files = wants_files(r);
+	build_buildkit_open(r);
 	r->oopts.supply = r->supply;
 	r->oopts.published = r->publisher;
 	r->oopts.registry = registry;
@@ -275,6 +276,7 @@ void build_remote_free(struct build_run *r)
 	publisher_free(r->publisher);
 	pool_free(r->net_pool);
 	supply_free(r->supply);
+	build_buildkit_free(r);
 	build_caches_free(r->caches);
 	registry_session_free(r->net);
 	if (!r->warnings)

@@ -210,6 +210,7 @@ static int finish(struct build_run *r, struct engine_image *im, struct cairn_err
 	TRY(outputs_finish(r->outputs, im, &made, err));
 	TRY(tag_image(r, im, names, err));
 	TRY(build_remote_finish(r, im->n_steps, 0, err));
+	TRY(build_buildkit_export(r, err));
 	result.image_id = arena_cstr(r->a, str_of(digest_text(&im->config_digest).s));
 	result.names = names;
 	TRY(write_file(r->o->iidfile, str_of(result.image_id), err));
@@ -378,7 +379,8 @@ static int build_once(struct build_run *template, int *ret_status, bool *ret_aga
 	if (got == 0)
 		got = plan(&r, err);
 	if (got == 0 && userns_needed() &&
-	    (engine_work(r.build) || r.oopts.n || r.oopts.has_epoch || r.publisher)) {
+	    (engine_work(r.build) || r.oopts.n || r.oopts.has_epoch || r.publisher ||
+	     build_buildkit_writes(&r))) {
 		run_done(&r);
 		return enter_userns(ctx, ret_status, err);
 	}

@@ -98,9 +98,12 @@ struct engine_opts {
 	void *chain_ctx;
 	bool unregistered; /* do not put the image into the store: its times will be changed */
 
-	/* Asked for steps that nobody else knows; with `supply`, which brings the layers. */
-	const struct engine_import *imports;
-	size_t n_imports;
+	/* BuildKit's caches, asked for steps that nobody else knows; with `supply`, which brings
+	 * the layers. Called once, while planning, and only when the target is not known. NULL:
+	 * none. *ret lives as long as the build. */
+	int (*imports)(void *ctx, const struct engine_import **ret, size_t *ret_n,
+	               struct cairn_err *err);
+	void *imports_ctx;
 	int cancel_fd; /* readable when the user wants to stop; -1 = never */
 	int drain_fd;  /* readable when no further step shall be started: those that run end, then
 	                  the  build fails with CAIRN_E_CANCELLED unless it is complete; -1 = never

@@ -9,6 +9,7 @@
  *	layer_blob.h layers in compressed form
  *	supply.h    what a build gets from other machines
  *	publish.h   finished steps go to remote caches
+ *	export.h    results as a cache that BuildKit reads
  *	unpacked.h  layers as directories and indexes
  *	sandbox.h   one command in namespaces of its own
  *	rootfs.h    root file systems for steps
@@ -22,6 +23,7 @@
 #include "base.h"
 #include "build.h"
 #include "event.h"
+#include "export.h"
 #include "image_push.h"
 #include "layer_blob.h"
 #include "mount_cache.h"

@@ -10,6 +10,8 @@
 struct importer {
 	struct engine_build *b;
 	struct arena *a;
+	const struct engine_import *imports;
+	size_t n;
 	struct buildkit_op **ops;          /* by number of the node */
 	const struct buildkit_hit ***hits; /* by import, then by number of the node */
 	bool *seen;                        /* by number of the node */
@@ -17,12 +19,11 @@ struct importer {
 
 static void match_all(struct importer *im)
 {
-	const struct engine_opts *o = im->b->opts;
-
-	im->hits = arena_array(im->a, const struct buildkit_hit **, o->n_imports);
-	for (size_t i = 0; i < o->n_imports; i++) {
+	im->hits = arena_array(im->a, const struct buildkit_hit **, im->n);
+	for (size_t i = 0; i < im->n; i++) {
 		im->hits[i] = arena_array(im->a, const struct buildkit_hit *, im->b->n);
-		buildkit_match(o->imports[i].cache, o->graph, im->ops, im->a, im->hits[i]);
+		buildkit_match(im->imports[i].cache, im->b->opts->graph, im->ops, im->a,
+		               im->hits[i]);
 	}
 }
 
@@ -112,21 +113,19 @@ static int take(struct step *s, const struct engine_import *from, const struct b
 /* The step's result out of the first cache that has one; one that cannot be had is a miss. */
 static int take_any(struct importer *im, struct step *s, bool *ret_hit, struct cairn_err *err)
 {
-	const struct engine_opts *o = im->b->opts;
-
 	*ret_hit = false;
-	for (size_t i = 0; i < o->n_imports && !*ret_hit; i++) {
+	for (size_t i = 0; i < im->n && !*ret_hit; i++) {
 		const struct buildkit_hit *h = im->hits[i][s->node->id];
 		int r;
 
 		if (!h || !h->n)
 			continue;
-		r = take(s, &o->imports[i], h, err);
+		r = take(s, &im->imports[i], h, err);
 		if (r == CAIRN_E_CANCELLED)
 			return r;
 		if (r < 0)
 			build_warn(im->b, 0, "a result of the cache %.*s is not used: %s",
-			           STR(o->imports[i].from), err->msg);
+			           STR(im->imports[i].from), err->msg);
 		else
 			*ret_hit = lookup_usable(s);
 	}
@@ -158,7 +157,10 @@ int import_hits(struct engine_build *b, struct cairn_err *err)
 	struct importer im = { .b = b, .a = a };
 	int r;
 
-	if (!b->opts->n_imports || !b->opts->supply || lookup_usable(b->target))
+	if (!b->opts->imports || !b->opts->supply || lookup_usable(b->target))
+		return 0;
+	TRY(b->opts->imports(b->opts->imports_ctx, &im.imports, &im.n, err));
+	if (!im.n)
 		return 0;
 	im.seen = arena_array(a, bool, b->n);
 	r = buildkit_ops(b, a, &im.ops, err);
