@@ -95,14 +95,14 @@ static int send_part(void *ctx, size_t i, struct cairn_err *err)
 		                .key = u->put->key,
 		                .query = query,
 		                .max_body = HTTP_ERROR_MAX };
-	struct s3_payload p;
+	struct s3_payload p = { .offset = offset, .len = len };
 	const char *etag;
 	int rc;
 
 	if (atomic_load(&u->stop))
 		return 0;
 	http_response_init(&r);
-	rc = s3_payload(u->c, u->put, offset, len, NULL, &p, &call, err);
+	rc = s3_payload(u->c, u->put, &p, &call, err);
 	if (rc == 0)
 		rc = s3_send(u->c, &call, &r, err);
 	etag = http_header(&r, "ETag");

@@ -67,15 +67,16 @@ int s3_outcome(struct s3_client *c, const struct s3_call *call, const struct htt
 int s3_put_parts(struct s3_client *c, const struct s3_put *put, enum s3_outcome *ret,
                  struct cairn_err *err);
 
-/* Part of a payload, ready to be sent. `p` is borrowed by *call. */
+/* Part of a payload, and what sends it. */
 struct s3_payload {
+	uint64_t offset, len;       /* which part: set by the caller */
+	const struct digest *known; /* its SHA-256; NULL: not known */
 	struct http_file file;
 	struct http_source source;
 	char hash[DIGEST_HEX_LEN + 1];
 };
-/* Set body or source, and hash. known: its SHA-256, NULL when not known. */
-int s3_payload(struct s3_client *c, const struct s3_put *put, uint64_t offset, uint64_t len,
-               const struct digest *known, struct s3_payload *p, struct s3_call *call,
-               struct cairn_err *err);
+/* Set body or source, and hash, of *call, which borrows p from then on. */
+int s3_payload(struct s3_client *c, const struct s3_put *put, struct s3_payload *p,
+               struct s3_call *call, struct cairn_err *err);
 
 #endif

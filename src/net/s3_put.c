@@ -15,6 +15,15 @@ size_t s3_condition(const struct s3_put *put, struct http_field ret[1])
 	return put->if_absent || put->if_etag ? 1 : 0;
 }
 
+/* A condition did not hold; 404: If-Match of an object that is not there any more. */
+static bool is_lost(const struct s3_call *call, int status, const struct aws_error *e)
+{
+	if (status == 412 || strcmp(e->code, "PreconditionFailed") == 0)
+		return true;
+	return status == 404 && call->n_fields && strcmp(e->code, "NoSuchBucket") != 0 &&
+	       strcmp(e->code, "NoSuchUpload") != 0;
+}
+
 int s3_outcome(struct s3_client *c, const struct s3_call *call, const struct http_response *r,
                enum s3_outcome *ret, struct cairn_err *err)
 {
@@ -24,13 +33,11 @@ int s3_outcome(struct s3_client *c, const struct s3_call *call, const struct htt
 	/* A multipart upload's end may say 200 first and fail then. */
 	if (r->status / 100 == 2 && !e.code[0])
 		*ret = S3_WRITTEN;
-	else if (r->status == 412 || strcmp(e.code, "PreconditionFailed") == 0)
+	else if (is_lost(call, r->status, &e))
 		*ret = S3_LOST;
 	else if (r->status == 409 || strcmp(e.code, "ConditionalRequestConflict") == 0 ||
 	         strcmp(e.code, "NoSuchUpload") == 0)
 		*ret = S3_CONFLICT;
-	else if (r->status == 404 && call->n_fields && strcmp(e.code, "NoSuchBucket") != 0)
-		*ret = S3_LOST; /* If-Match of an object that is not there any more */
 	else
 		return s3_fail_as(c, call, r->status, &e, err);
 	return 0;
@@ -61,29 +68,28 @@ static int hash_file(int fd, uint64_t offset, uint64_t len, struct digest *ret,
 	return 0;
 }
 
-int s3_payload(struct s3_client *c, const struct s3_put *put, uint64_t offset, uint64_t len,
-               const struct digest *known, struct s3_payload *p, struct s3_call *call,
-               struct cairn_err *err)
+int s3_payload(struct s3_client *c, const struct s3_put *put, struct s3_payload *p,
+               struct s3_call *call, struct cairn_err *err)
 {
 	struct digest d;
 
 	if (put->fd >= 0) {
-		p->file = (struct http_file){ put->fd, offset };
-		p->source = http_file_source(&p->file, len);
+		p->file = (struct http_file){ put->fd, p->offset };
+		p->source = http_file_source(&p->file, p->len);
 		call->source = &p->source;
 	} else {
-		call->body = str_n(put->bytes.ptr + offset, (size_t)len);
+		call->body = str_n(put->bytes.ptr + p->offset, (size_t)p->len);
 	}
 	call->hash = p->hash;
-	if (known) {
-		d = *known;
+	if (p->known) {
+		d = *p->known;
 	} else if (put->fd < 0) {
 		d = digest_of(call->body.ptr, call->body.len);
 	} else if (s3_unsigned_ok(c, err)) {
 		call->hash = "UNSIGNED-PAYLOAD";
 		return 0;
 	} else {
-		TRY(hash_file(put->fd, offset, len, &d, err));
+		TRY(hash_file(put->fd, p->offset, p->len, &d, err));
 	}
 	(void)snprintf(p->hash, sizeof(p->hash), "%s", digest_hex(&d).s);
 	return 0;
@@ -99,9 +105,9 @@ static int put_once(struct s3_client *c, const struct s3_put *put, uint64_t size
 		                .fields = condition,
 		                .n_fields = s3_condition(put, condition),
 		                .max_body = HTTP_ERROR_MAX };
-	struct s3_payload p;
+	struct s3_payload p = { .len = size, .known = put->sha256 };
 
-	TRY(s3_payload(c, put, 0, size, put->sha256, &p, &call, err));
+	TRY(s3_payload(c, put, &p, &call, err));
 	TRY(s3_send(c, &call, r, err));
 	return s3_outcome(c, &call, r, ret, err);
 }
