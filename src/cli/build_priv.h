@@ -51,6 +51,7 @@ struct build_run {
 	struct supply_doubts *doubts;  /* borrowed: outlives an attempt */
 	struct supply *supply;
 	struct publisher *publisher;
+	struct mount_cache *mounts; /* NULL: cache mounts stay on this machine */
 	bool published; /* it was waited for */
 	struct build_warnings *warnings;
 	int64_t started; /* clock_monotonic() */

@@ -274,6 +274,7 @@ void build_remote_free(struct build_run *r)
 	outputs_free(r->outputs);
 	r->outputs = NULL;
 	publisher_free(r->publisher);
+	mount_cache_free(r->mounts);
 	pool_free(r->net_pool);
 	supply_free(r->supply);
 	build_buildkit_free(r);

@@ -5,6 +5,7 @@
 
 #include "background_sync.h"
 #include "build_check.h"
+#include "build_mounts.h"
 #include "build_output.h"
 #include "build_report.h"
 #include "ctx.h"
@@ -187,6 +188,7 @@ static int plan(struct build_run *r, struct cairn_err *err)
 	TRY(graph_lower(r->df, r->path, &r->gopts, &r->graph, err));
 	TRY(show_warnings(r, err));
 	TRY(build_set_engine_opts(r, err));
+	TRY(build_mounts_open(r, err));
 	return engine_plan(&r->eopts, &r->build, err);
 }
 
@@ -209,6 +211,7 @@ static int finish(struct build_run *r, struct engine_image *im, struct cairn_err
 
 	TRY(outputs_finish(r->outputs, im, &made, err));
 	TRY(tag_image(r, im, names, err));
+	build_mounts_finish(r, 0);
 	TRY(build_remote_finish(r, im->n_steps, 0, err));
 	TRY(build_buildkit_export(r, err));
 	result.image_id = arena_cstr(r->a, str_of(digest_text(&im->config_digest).s));
@@ -289,6 +292,7 @@ static int start(struct build_run *r, struct cairn_err *err)
 		return 0;
 	TRY(check_tags(r, err));
 	TRY(build_remote_parse(r, err));
+	TRY(build_mounts_parse(r->o->cache_mounts, &(struct build_mounts){ 0 }, err));
 	TRY(parse(r, err)); /* may wait for a terminal or a pipe: signals still end the process */
 	TRY(load_settings(r, err));
 	TRY(interrupt_new(r->ctx->envp, &r->interrupt, err));
@@ -390,6 +394,8 @@ static int build_once(struct build_run *template, int *ret_status, bool *ret_aga
 		got = finish(&r, &im, err);
 	*ret_again = got < 0 && r.build && !from_stdin(o) &&
 	             (engine_demoted(r.build) || (r.outputs && outputs_demoted(r.outputs)));
+	if (got < 0 && r.build)
+		build_mounts_finish(&r, got);
 	if (got < 0 && r.build)
 		(void)build_remote_finish(&r, (unsigned)r.graph->n_nodes, got, err);
 	build_remote_warnings(&r);

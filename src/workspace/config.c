@@ -3,14 +3,14 @@
 
 #include "config_priv.h"
 
-#define MOUNT_SIZE (5ull << 30)                 /* bytes */
+#define MOUNT_SIZE (2ull << 30)                 /* bytes */
 #define MOUNT_TTL  (30 * 86400 * 1000000000ull) /* ns */
 
 static const struct conf_field cache_mounts_fields[] = {
 	{ "enabled", CONF_F_BOOL, offsetof(struct workspace_cache_mounts, enabled),
 	  .help = "Save the contents of RUN --mount=type=cache to the caches (default: true)" },
 	{ "max_size", CONF_F_BYTES, offsetof(struct workspace_cache_mounts, max_size),
-	  .help = "Most bytes of one mount that are saved (default: 5g)", .example = "2g" },
+	  .help = "Most bytes of one mount that are saved (default: 2g)", .example = "5g" },
 	{ "ttl", CONF_F_DURATION, offsetof(struct workspace_cache_mounts, ttl),
 	  .help = "How long what was saved is restored (default: 30d)", .example = "14d" },
 	{ 0 },

@@ -43,7 +43,7 @@ struct workspace_caches {
 /* `cache_mounts:`, what becomes of RUN --mount=type=cache when the machine goes. */
 struct workspace_cache_mounts {
 	bool enabled;      /* default true: saved to the caches, where there are any */
-	uint64_t max_size; /* bytes of one mount that are saved; default 5 GiB */
+	uint64_t max_size; /* bytes of one mount that are saved; default 2 GiB */
 	uint64_t ttl;      /* ns after which what was saved is not restored; default 30 days */
 };
 

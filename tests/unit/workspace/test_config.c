@@ -25,7 +25,7 @@ void test_config__defaults(void **state)
 		assert_int_equal(c->caches.len, 0);
 		assert_int_equal(c->mirrors.len, 0);
 		assert_true(c->cache_mounts.enabled);
-		assert_int_equal(c->cache_mounts.max_size, 5ull << 30);
+		assert_int_equal(c->cache_mounts.max_size, 2ull << 30);
 		assert_int_equal(c->cache_mounts.ttl, 30 * 86400 * 1000000000ull);
 		assert_str(c->base.lock, "/repo/cairn.lock");
 		assert_str(c->base.registry, "");
