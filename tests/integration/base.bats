@@ -142,7 +142,8 @@ dockerfile() {
 	fresh_home
 	stop "$mirror_pid"
 	build_ok <<<"$df"
-	[ "$(grep -c 'is passed over' <<<"$output")" = 1 ]
+	# An ordinary user's build is two processes: the second is in a user namespace.
+	[ "$(grep -c 'is passed over' <<<"$output")" -le $(($(id -u) == 0 ? 1 : 2)) ]
 	[[ $output == *"mirror $mirror/hub is passed over: "*"connect"* ]]
 	[[ $output == *mark=1* ]]
 }

@@ -173,6 +173,40 @@ static void check_properties(const json_t *schema, const char *prefix, unsigned 
 	}
 }
 
+/* Every key of the schema stands in the text. */
+static void check_keys_in(const json_t *schema, str text)
+{
+	const char *key;
+	json_t *v;
+
+	json_object_foreach(json_object_get(schema, "properties"), key, v)
+	{
+		cleanup_free char *want = xasprintf("%s:", key);
+
+		if (str_search(text, str_of(want)) < 0)
+			fail_msg("'%s' is not in the example", key);
+		check_keys_in(v, text);
+	}
+	if (json_object_get(schema, "oneOf"))
+		check_keys_in(json_array_get(json_object_get(schema, "oneOf"), 1), text);
+	if (json_is_object(json_object_get(schema, "items")))
+		check_keys_in(json_object_get(schema, "items"), text);
+	if (json_is_object(json_object_get(schema, "additionalProperties")))
+		check_keys_in(json_object_get(schema, "additionalProperties"), text);
+}
+
+static void check_documented(str text)
+{
+	cleanup_strbuf struct strbuf schema_text;
+	cleanup_json json_t *schema = NULL;
+	struct cairn_err err;
+
+	strbuf_init(&schema_text, 1u << 20);
+	workspace_config_schema(&schema_text);
+	assert_ok(json_parse(strbuf_view(&schema_text), "schema", &schema, &err));
+	check_keys_in(schema, text);
+}
+
 void test_config__schema_and_reader_agree(void **state)
 {
 	cleanup_strbuf struct strbuf text;
@@ -187,6 +221,31 @@ void test_config__schema_and_reader_agree(void **state)
 	assert_true(json_is_false(json_object_get(schema, "additionalProperties")));
 	check_properties(schema, "", &count);
 	assert_true(count >= 12);
+}
+
+/* The example of docs/configuration.md has every key, and is read. */
+void test_config__example_of_the_docs(void **state)
+{
+	cleanup_workspace_config struct workspace_config *c = NULL;
+	cleanup_strbuf struct strbuf text;
+	struct cairn_err err;
+	str example;
+	ptrdiff_t at;
+
+	(void)state;
+	strbuf_init(&text, 1u << 20);
+	assert_ok(fs_read_file(AT_FDCWD, TEST_ASSETS "/../../docs/configuration.md", &text, &err));
+	at = str_search(strbuf_view(&text), S("```yaml\n"));
+	assert_true(at >= 0);
+	example = str_skip(strbuf_view(&text), (size_t)at + 8);
+	at = str_search(example, S("```"));
+	assert_true(at >= 0);
+	assert_ok(workspace_config_parse(str_n(example.ptr, (size_t)at), "configuration.md", "/r",
+	                                 &c, &err));
+	assert_int_equal(c->caches.len, 5);
+	assert_int_equal(c->mirrors.len, 2);
+	assert_int_equal(c->registries.len, 2);
+	check_documented(example);
 }
 
 /* docs/cairn.schema.json is what the tables make; `ninja update-docs` writes it. */
