@@ -7,6 +7,9 @@ Every builder has
     ready()                  the base image is there; results may be
     cold()                   forget every result; the base image stays
     build(context, tag, ...) the commands of a build, as argument lists for measure.run
+    wipe()                   an empty machine: not even the base image is there
+    build_at(context, place) a build that is pushed to a remote.Place, which has base and cache
+    pull(place)              the commands of a pull
 """
 import os
 import pathlib
@@ -62,6 +65,20 @@ class Cairn:
         return [self.argv(*words, str(context))]
 
 
+    def wipe(self):
+        if self.home.exists():
+            shutil.rmtree(self.home)
+
+    def build_at(self, context, place):
+        cache = f"type=registry,ref={place.cache}"
+        return [self.argv("build", "--progress", "plain", "-t", place.image, "--push", "--build-arg",
+                          f"BASE_IMAGE={place.base}", "--cache-from", cache, "--cache-to", f"{cache},mode=max",
+                          str(context))]
+
+    def pull(self, place):
+        return [self.argv("pull", "-q", place.image)]
+
+
 class Peer:
     """A program in the chroot that bench/peers keeps."""
 
@@ -84,6 +101,9 @@ class Peer:
     def ready(self):
         pass  # bench/peers base has imported it
 
+    def wipe(self):
+        call(*self.peers, "wipe", self.name)
+
 
 class Docker(Peer):
     name = program = "docker"
@@ -105,6 +125,17 @@ class Docker(Peer):
         if archive:
             words += ["--output", f"type=oci,dest={archive},compression=zstd"]
         return [self.argv(*words, str(context))]
+
+
+    def build_at(self, context, place):
+        cache = f"type=registry,ref={place.cache}"
+        return [self.argv("buildx", "build", "--network", "host", "--progress", "plain", "--build-arg",
+                          f"BASE_IMAGE={place.base}", "--output",
+                          f"type=image,name={place.image},push=true,compression=zstd,oci-mediatypes=true",
+                          "--cache-from", cache, "--cache-to", f"{cache},mode=max,compression=zstd", str(context))]
+
+    def pull(self, place):
+        return [self.argv("pull", "--quiet", place.image)]
 
 
 class Buildah(Peer):
@@ -135,6 +166,14 @@ class Buildah(Peer):
         return commands
 
 
+    def build_at(self, context, place):
+        build = ["build", "--layers", "--isolation", "chroot", "--network", "host", "--tls-verify=false", "-t",
+                 place.image, "--ulimit", "nofile=20000:20000", "--ulimit", "nproc=20000:20000", "--build-arg",
+                 f"BASE_IMAGE={place.base}", "--cache-from", place.cache, "--cache-to", place.cache, str(context)]
+        push = ["push", "--tls-verify=false", "--compression-format", "zstd", place.image, f"docker://{place.image}"]
+        return [self.argv(*build), self.argv(*push)]
+
+
 class Bare:
     """The commands of the Dockerfile in a chroot, and nothing else: the floor."""
 
@@ -159,3 +198,9 @@ class Bare:
     def build(self, context, tag, build_args={}, jobs=None, archive=None):
         command = ["unshare", "--mount", "--propagation", "private"]
         return [[*command, "python3", str(HERE / "bare.py"), str(self.root), str(context)]]
+
+    def wipe(self):
+        self.cold()
+
+    def build_at(self, context, place):
+        return self.build(context, "")
