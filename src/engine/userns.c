@@ -123,8 +123,9 @@ static char **environment(uid_t uid, gid_t gid)
 	return env;
 }
 
-/* The child: never returns. in: words of the parent; out: ours. */
-static void become_inner(char **argv, int in, int out, const sigset_t *mask)
+/* The child: never returns. in: words of the parent, who is the only one left to write them, so
+ * that his death ends the waiting; out: ours. */
+static void become_inner(char **argv, int in, int out, const sigset_t *mask, pid_t parent)
 {
 	uid_t uid = geteuid();
 	gid_t gid = getegid();
@@ -138,6 +139,8 @@ static void become_inner(char **argv, int in, int out, const sigset_t *mask)
 	(void)sigprocmask(SIG_SETMASK, mask, NULL);
 	/* After the last change of credentials; killed with the outer process. */
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	if (getppid() != parent)
+		_exit(125);
 	env = environment(uid, gid);
 	(void)execve("/proc/self/exe", argv, env);
 	_exit(125);
@@ -197,7 +200,7 @@ int userns_reexec(int argc, char **argv, char *warning, int *ret_status, struct 
 	struct userns_map *map = xcalloc(1, sizeof(*map));
 	int to[2] = { -1, -1 }, from[2] = { -1, -1 }, r;
 	sigset_t ours, before;
-	pid_t child = -1;
+	pid_t child = -1, self = getpid();
 	char word;
 
 	(void)argc;
@@ -208,8 +211,11 @@ int userns_reexec(int argc, char **argv, char *warning, int *ret_status, struct 
 	(void)sigprocmask(SIG_BLOCK, &ours, &before);
 	if (r == 0)
 		child = fork();
-	if (child == 0)
-		become_inner(argv, to[0], from[1], &before);
+	if (child == 0) {
+		fs_close_p_(&to[1]);
+		fs_close_p_(&from[0]);
+		become_inner(argv, to[0], from[1], &before, self);
+	}
 	if (r == 0 && child < 0)
 		r = cairn_fail_sys(err, "user namespace: fork");
 	fs_close_p_(&to[0]);

@@ -146,6 +146,17 @@ kill_dockerfile() { # TAG
 	done
 }
 
+@test "the outer process is killed while the namespace is made: the inner one ends too" {
+	[ "$(id -u)" != 0 ] || skip "runs as a user"
+	mkdir "$BATS_TEST_TMPDIR/bin"
+	printf '#!/bin/sh\nkill -9 $PPID\nexec sleep 0.1\n' >"$BATS_TEST_TMPDIR/bin/newuidmap"
+	chmod +x "$BATS_TEST_TMPDIR/bin/newuidmap"
+	printf 'FROM base\nRUN true\n' >"$CTX/Dockerfile"
+	PATH=$BATS_TEST_TMPDIR/bin:$PATH run "$CAIRN" build -t "killed-$$" "$CTX"
+	[ "$status" -eq 137 ]
+	until_ok no_process_says "killed-$$"
+}
+
 @test "SIGINT and SIGTERM: exit code 75, finished steps are kept, nothing survives" {
 	local sig pid code
 	for sig in INT TERM; do
