@@ -161,7 +161,9 @@ struct remote_scopes {
 };
 
 /* A directory: DIR/entries/SCOPE/KEY, DIR/pointers/SCOPE/NAME, DIR/blobs/sha256/HEX. Written by
- * rename, so it may lie on a shared disk. With read_only a missing one is empty. */
+ * rename, so it may lie on a shared disk. With read_only a missing one is empty, and nothing can be
+ * put (CAIRN_E_DENIED). Documents carry a checksum (remote_priv.h), so that one that was cut short
+ * or moved is known. */
 int remote_open_dir(const char *dir, const struct remote_scopes *scopes, bool read_only,
                     struct remote **ret, struct cairn_err *err);
 

@@ -19,6 +19,8 @@ struct world_wire {
 	atomic_bool immutable;
 	pthread_mutex_t lock; /* held while a tag that must not be there is put */
 	bool strict;          /* ECR's manners */
+	enum world_fault fault;
+	unsigned fault_first, fault_end; /* the requests it happens to */
 };
 
 static bool is_tag_put(const struct http_request *req)
@@ -84,12 +86,90 @@ static int put_once(struct world_wire *w, const struct http_request *req, struct
 	return rc;
 }
 
+/* Passes a body on, spoilt at its beginning. */
+struct spoiler {
+	const struct http_sink *sink;
+	enum world_fault fault;
+	bool done;
+};
+
+static int spoil_begin(void *ctx, const struct http_response *r, struct cairn_err *err)
+{
+	const struct http_sink *sink = ((struct spoiler *)ctx)->sink;
+
+	return sink->begin ? sink->begin(sink->ctx, r, err) : 0;
+}
+
+static int spoil_write(void *ctx, const void *p, size_t n, struct cairn_err *err)
+{
+	struct spoiler *s = ctx;
+	cleanup_free char *bytes = NULL;
+
+	if (s->done)
+		return s->fault == WORLD_CUT ? 0 : s->sink->write(s->sink->ctx, p, n, err);
+	s->done = true;
+	bytes = xmalloc(n);
+	memcpy(bytes, p, n);
+	bytes[n / 2] ^= 1;
+	return s->sink->write(s->sink->ctx, bytes, s->fault == WORLD_CUT ? n / 2 : n, err);
+}
+
+static int exchange_spoilt(struct world_wire *w, const struct http_request *req,
+                           struct http_response *r, struct cairn_err *err)
+{
+	struct spoiler s = { .sink = req->sink, .fault = w->fault };
+	struct http_sink sink = { spoil_begin, spoil_write, &s };
+	struct http_request copy = *req;
+
+	if (req->sink)
+		copy.sink = &sink;
+	TRY(w->inner->exchange(w->inner, &copy, r, err));
+	if (r->body.len && w->fault == WORLD_FLIP)
+		r->body.ptr[r->body.len / 2] ^= 1;
+	if (r->body.len && w->fault == WORLD_CUT)
+		r->body.len /= 2;
+	return 0;
+}
+
+static int exchange_faulty(struct world_wire *w, const struct http_request *req,
+                           struct http_response *r, struct cairn_err *err)
+{
+	struct http_response unseen cleanup_http_response;
+	struct http_request copy = *req;
+
+	http_response_init(&unseen);
+	switch (w->fault) {
+	case WORLD_BUSY:
+		r->status = 503;
+		return 0;
+	case WORLD_LIMIT:
+		r->status = 429;
+		vec_push(&r->fields, (struct http_field){ xstrdup("Retry-After"), xstrdup("0") });
+		return 0;
+	case WORLD_LOST:
+		copy.sink = NULL;
+		strbuf_init(&unseen.body, 1u << 30);
+		TRY(w->inner->exchange(w->inner, &copy, &unseen, err));
+		break;
+	case WORLD_RESET:
+		break;
+	case WORLD_FLIP:
+	case WORLD_CUT:
+	case WORLD_FAULTS_N_:
+		return exchange_spoilt(w, req, r, err);
+	}
+	return cairn_fail(err, CAIRN_E_TRANSIENT, "connection reset by the test");
+}
+
 static int exchange(struct http_transport *t, const struct http_request *req,
                     struct http_response *r, struct cairn_err *err)
 {
 	struct world_wire *w = (struct world_wire *)t;
 
-	atomic_fetch_add(&w->requests, 1);
+	unsigned n = atomic_fetch_add(&w->requests, 1);
+
+	if (n >= w->fault_first && n < w->fault_end)
+		return exchange_faulty(w, req, r, err);
 	if (w->strict && is_tag_put(req)) {
 		if (!is_welcome(req->body))
 			return refuse(r, 405, "UNSUPPORTED",
@@ -255,6 +335,13 @@ unsigned world_requests(const struct world *w)
 void world_immutable(struct world *w, bool immutable)
 {
 	atomic_store(&w->wire->immutable, immutable);
+}
+
+void world_fault(struct world *w, enum world_fault fault, unsigned n, unsigned times)
+{
+	w->wire->fault = fault;
+	w->wire->fault_first = world_requests(w) + n;
+	w->wire->fault_end = w->wire->fault_first + times;
 }
 
 /* --- harm -------------------------------------------------------------------------- */

@@ -48,6 +48,20 @@ struct remote *world_remote(struct world *w, const char *write, const char *cons
 unsigned world_requests(const struct world *w);        /* sent so far; 0 in a directory */
 void world_immutable(struct world *w, bool immutable); /* tags of the registry, from now on */
 
+/* What happens to a request. */
+enum world_fault {
+	WORLD_RESET, /* it does not arrive */
+	WORLD_LOST,  /* it arrives, its answer does not */
+	WORLD_BUSY,  /* 503 */
+	WORLD_LIMIT, /* 429 with Retry-After */
+	WORLD_FLIP,  /* a byte of the answer's body is another */
+	WORLD_CUT,   /* the answer's body has only its first half */
+	WORLD_FAULTS_N_,
+};
+
+/* To the n-th request from now (0 = the next) and those after it, `times` in all. */
+void world_fault(struct world *w, enum world_fault fault, unsigned n, unsigned times);
+
 /* Behind the back of the remote, in the default scope: */
 void world_corrupt_blob(struct world *w, const struct descriptor *blob); /* of the same length */
 void world_lose_blob(struct world *w, const struct descriptor *blob);
