@@ -384,7 +384,7 @@ static int build_once(struct build_run *template, int *ret_status, bool *ret_aga
 		got = plan(&r, err);
 	if (got == 0 && userns_needed() &&
 	    (engine_work(r.build) || r.oopts.n || r.oopts.has_epoch || r.publisher ||
-	     build_buildkit_writes(&r))) {
+	     build_buildkit_writes(&r) || (r.supply && r.eopts.want_files))) {
 		run_done(&r);
 		return enter_userns(ctx, ret_status, err);
 	}
