@@ -199,8 +199,7 @@ int build_remote_open(struct build_run *r, struct cairn_err *err)
 	struct build_caches_opts o = { .envp = r->ctx->envp };
 
 	TRY(add_all_configured(r, err));
-	if (!push && !r->n_specs)
-		return 0;
+	/* Also without caches: what the store only describes comes from where it once came from. */
 	open_session(r);
 	if (push) {
 		form.compression = push->compression;
