@@ -2,6 +2,7 @@
 
 #include <sys/random.h>
 
+#include "build_cache.h"
 #include "build_priv.h"
 #include "table.h"
 #include "util/clock.h"
@@ -106,13 +107,80 @@ static void describe(struct build_run *r, const struct engine_image *image, stru
 		ret->image = image->config_digest;
 }
 
-/* With parts, and what they say about the build before. */
-static int compare(struct build_run *r, const struct digest *subject, struct report *rep,
+/* --- on other machines ---------------------------------------------------------------- */
+
+static struct digest pointer_name(const struct digest *subject)
+{
+	struct digest_fields f;
+
+	digest_fields_begin(&f, "cairn.report.pointer", 1);
+	digest_field_digest(&f, "subject", subject);
+	return digest_fields_end(&f);
+}
+
+/* The report that a remote has; NULL: none, or nobody answers. *ret_version may be NULL; else
+ * owned. */
+static struct report *get_remote(struct build_run *r, struct remote *remote,
+                                 const struct digest *subject, char **ret_version)
+{
+	struct report *rep = arena_new_of(r->a, struct report);
+	struct digest name = pointer_name(subject);
+	cleanup_strbuf struct strbuf text;
+	cleanup_free char *version = NULL;
+	struct cairn_err ignored;
+	bool found = false;
+
+	strbuf_init(&text, REMOTE_POINTER_MAX);
+	if (remote_pointer_get(remote, &name, &text, &version, &found, &ignored) < 0 || !found)
+		return NULL;
+	if (ret_version)
+		*ret_version = steal_ptr(&version);
+	return report_decode(strbuf_view(&text), r->a, rep, &ignored) == 0 ? rep : NULL;
+}
+
+/* The newest one that a cache knows: an empty machine has none of its own. */
+static void find_elsewhere(struct build_run *r, const struct digest *subject, struct report **best)
+{
+	for (size_t i = 0; r->caches && i < r->caches->n; i++) {
+		struct report *rep = get_remote(r, r->caches->remotes[i], subject, NULL);
+
+		if (rep && (!*best || rep->time > (*best)->time))
+			*best = rep;
+	}
+}
+
+/* Others compare with this build now. Who fails here loses a reason, not a build. */
+static void put_elsewhere(struct build_run *r, const struct digest *subject,
+                          const struct report *rep)
+{
+	struct digest name = pointer_name(subject);
+	cleanup_strbuf struct strbuf text;
+
+	strbuf_init(&text, REPORT_MAX);
+	report_encode(rep, &text);
+	for (size_t i = 0; r->caches && i < r->caches->n_targets; i++) {
+		struct remote *remote = r->caches->targets[i].remote;
+		cleanup_free char *version = NULL;
+		struct remote_pointer p = { .document = strbuf_view(&text) };
+		struct cairn_err ignored;
+		bool lost = false;
+
+		(void)get_remote(r, remote, subject, &version);
+		p.version = version;
+		(void)remote_pointer_put(remote, &name, &p, &lost, &ignored);
+	}
+}
+
+/* With parts, and what they say about the build before. Hits have nothing to say: nobody is asked.
+ */
+static int compare(struct build_run *r, const struct digest *subject, bool hits, struct report *rep,
                    struct cairn_err *err)
 {
 	struct report *before = NULL;
 
 	TRY(find_report(r->store, SLOT_PARTS, subject, r->a, &before, err));
+	if (!hits && interrupt_cause(r->interrupt) == INTERRUPT_NONE)
+		find_elsewhere(r, subject, &before);
 	if (before)
 		memcpy(rep->salt, before->salt, sizeof(rep->salt));
 	else if (getrandom(rep->salt, sizeof(rep->salt), 0) != (ssize_t)sizeof(rep->salt))
@@ -127,7 +195,7 @@ int build_report_planned(struct build_run *r, struct report *ret, struct cairn_e
 	struct digest subject = subject_of(r);
 
 	describe(r, NULL, ret);
-	return compare(r, &subject, ret, err);
+	return compare(r, &subject, false, ret, err);
 }
 
 static bool all_hits(const struct report *r)
@@ -163,18 +231,21 @@ int build_report_keep(struct build_run *r, const struct engine_image *image, str
 	struct digest subject = subject_of(r), target = engine_key(r->build);
 	struct digest target_slot = slot_key(SLOT_TARGET, &subject);
 	struct report rep;
-	bool current = false;
+	bool current = false, hits;
 
 	if (store_read_only(r->store))
 		return 0;
 	describe(r, image, &rep);
 	engine_report(r->build, false, &rep, r->a);
-	if (all_hits(&rep))
+	hits = all_hits(&rep);
+	if (hits)
 		TRY(is_current(r->store, &subject, &target, &current, err));
 	if (!current) {
-		TRY(compare(r, &subject, &rep, err));
+		TRY(compare(r, &subject, hits, &rep, err));
 		TRY(put_report(r->store, SLOT_PARTS, &subject, &rep, err));
 		TRY(put(r->store, &target_slot, str_n((const char *)target.b, DIGEST_LEN), err));
+		if (!hits && interrupt_cause(r->interrupt) == INTERRUPT_NONE)
+			put_elsewhere(r, &subject, &rep);
 		drop_parts(&rep);
 	}
 	TRY(put_report(r->store, SLOT_LAST, &all, &rep, err));

@@ -65,6 +65,8 @@ static const struct cli_opt opts[] = {
 	  .help = "With --dry-run: as for build" },
 	{ "build-context", 0, OPT_LIST(T, build.contexts), .arg = "NAME=PATH",
 	  .help = "With --dry-run: as for build" },
+	{ "cache-from", 0, OPT_LIST(T, build.cache_from), .arg = "REF|type=TYPE,...",
+	  .help = "With --dry-run: as for build" },
 	{ "dry-run", 0, OPT_FLAG(T, dry_run),
 	  .help = "Tell what a build of PATH would do; nothing is built" },
 	{ "file", 'f', OPT_STRING(T, build.file), .arg = "FILE", .hint = CLI_HINT_FILE,

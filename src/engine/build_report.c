@@ -70,6 +70,7 @@ static void report_one(const struct step *s, struct arena *a, struct report_step
 		                     .line = n->line,
 		                     .key = s->def_key,
 		                     .result = result_of(s),
+		                     .from = str_of(s->from ? s->from : ""),
 		                     .cost_ns = s->cost.wall_ns };
 	if (s->chain && s->chain->n)
 		ret->bytes = s->chain->layers[s->chain->n - 1].size;

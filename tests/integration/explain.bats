@@ -144,3 +144,24 @@ db.commit()' "$CAIRN_HOME/db.sqlite"
 	jq -e '.steps[] | select(.kind == "run") | .result == "ran"' <<<"$output"
 	[[ $output != *topsecret* ]]
 }
+
+@test "an empty machine: what the build before on another machine was made of" {
+	cache=type=local,dest=$BATS_TEST_TMPDIR/cache
+	from=type=local,src=$BATS_TEST_TMPDIR/cache
+	cp -a "$CAIRN_HOME" "$BATS_TEST_TMPDIR/other" # an import has a time: the same one for all
+	cp -a "$CAIRN_HOME" "$BATS_TEST_TMPDIR/third"
+	again --cache-to "$cache" --cache-from "$from"
+	export CAIRN_HOME=$BATS_TEST_TMPDIR/other
+	echo two >"$CTX/src/a.c"
+	explained --dry-run -t app --cache-from "$from" "$CTX"
+	[ "$(reasons 'COPY src')" = "src/a.c changed" ]
+	again --cache-to "$cache" --cache-from "$from"
+	explained
+	[ "$(reasons 'COPY src')" = "src/a.c changed" ]
+	[[ $output == *"hit "*"RUN echo"*"from $BATS_TEST_TMPDIR/cache"* ]]
+	export CAIRN_HOME=$BATS_TEST_TMPDIR/third
+	echo three >"$CTX/src/b.c"
+	again --cache-to "$cache" --cache-from "$from"
+	explained
+	[ "$(reasons 'COPY src')" = "src/b.c is new" ]
+}
