@@ -166,8 +166,9 @@ static void *watch(void *ctx)
 
 	ho.cancel = &i->cancel;
 	ho.connect_timeout_ns = ho.stall_timeout_ns = QUESTION_TIMEOUT_NS;
+	ho.attempts = 1; /* the next question comes soon */
 	http = http_client_new(&ho);
-	aws = aws_new(&(struct aws_opts){ .http = http, .envp = i->envp });
+	aws = aws_new(&(struct aws_opts){ .http = http, .envp = i->envp, .metadata = http });
 	cause = wait_notice(i, aws);
 	if (cause == INTERRUPT_NONE)
 		return NULL;
