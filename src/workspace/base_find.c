@@ -4,6 +4,7 @@
 #include <dirent.h>
 
 #include "util/fs.h"
+#include "util/proc.h"
 
 /* Folders that are not the repository's own. */
 static const char *const foreign[] = {
@@ -123,13 +124,92 @@ static void search(struct base_scan *s, int dirfd, const char *prefix, unsigned 
 	}
 }
 
+/* --- what git knows -------------------------------------------------------------- */
+
+#define GIT_OUTPUT_MAX (64u << 20)
+#define GIT_TIMEOUT_NS (60ull * 1000000000ull)
+
+static bool has_foreign_part(str path)
+{
+	str part;
+
+	while (str_next(&path, '/', &part)) {
+		cleanup_free char *name = str_dup(part);
+
+		if (is_foreign(name))
+			return true;
+	}
+	return false;
+}
+
+static void read_listed(struct base_scan *s, int dirfd, str path)
+{
+	ptrdiff_t slash = str_rfind(path, '/');
+	cleanup_free char *name = str_dup(path);
+	cleanup_fd int fd = -1;
+	struct stat st;
+
+	if (!is_dockerfile(str_skip(path, (size_t)(slash + 1))) || has_foreign_part(path) ||
+	    s->n_files >= BASE_SCAN_FILES_MAX)
+		return;
+	fd = fs_open_beneath(dirfd, name, O_PATH | O_NOFOLLOW); /* no links on the way */
+	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+		read_file(s, dirfd, name, name);
+}
+
+static int by_view(const void *a, const void *b)
+{
+	return str_cmp(*(const str *)a, *(const str *)b);
+}
+
+/* All files that git does not ignore. False: there is no git, or this is no repository of it. */
+static bool search_git(struct base_scan *s, const char *dir, int dirfd)
+{
+	/* A repository's own settings must not start programs. */
+	const char *const argv[] = { "git",
+		                     "-C",
+		                     dir,
+		                     "-c",
+		                     "core.fsmonitor=false",
+		                     "ls-files",
+		                     "-z",
+		                     "--cached",
+		                     "--others",
+		                     "--exclude-standard",
+		                     "--",
+		                     ":(icase)*dockerfile*",
+		                     ":(icase)*containerfile*",
+		                     NULL };
+	const struct proc_opts o = { .argv = argv, .timeout_ns = GIT_TIMEOUT_NS };
+	struct proc_result r cleanup_proc_result;
+	struct cairn_err ignored;
+	VEC(str) paths = { 0 };
+	str rest, path;
+
+	proc_result_init(&r, GIT_OUTPUT_MAX);
+	if (proc_run(&o, &r, &ignored) < 0 || r.exit_code != 0)
+		return false;
+	rest = strbuf_view(&r.output);
+	while (str_next(&rest, '\0', &path))
+		if (path.len)
+			vec_push(&paths, path);
+	if (paths.len)
+		qsort(paths.ptr, paths.len, sizeof(*paths.ptr), by_view);
+	for (size_t i = 0; i < paths.len; i++) /* git lists a file in conflict several times */
+		if (!i || !str_eq(paths.ptr[i], paths.ptr[i - 1]))
+			read_listed(s, dirfd, paths.ptr[i]);
+	vec_free(&paths);
+	return true;
+}
+
 int base_scan_dir(const char *dir, struct base_scan **ret, struct cairn_err *err)
 {
 	cleanup_fd int fd = -1;
 
 	TRY(fs_open_dir(AT_FDCWD, dir, &fd, err));
 	*ret = base_scan_new();
-	search(*ret, fd, "", 0);
+	if (faccessat(fd, ".git", F_OK, 0) < 0 || !search_git(*ret, dir, fd))
+		search(*ret, fd, "", 0);
 	base_scan_sort(*ret);
 	return 0;
 }

@@ -42,7 +42,8 @@ struct base_scan {
 };
 
 /* Search dir and what is below it, but not version control's own folders, and not those in which
- * package managers keep the code of others (node_modules, vendor, ...). Links are not followed.
+ * package managers keep the code of others (node_modules, vendor, ...). At the root of a git
+ * repository what git ignores is left out (the program git is asked). Links are not followed.
  *
  * Fails with CAIRN_E_NOT_FOUND when dir is not there. A Dockerfile with a mistake is among
  * the unresolved. */

@@ -1,6 +1,9 @@
 /* Base images of a repository's Dockerfiles. */
 #include "harness.h"
 
+#include <unistd.h>
+
+#include "util/proc.h"
 #include "workspace/workspace.h"
 
 /* "NAME FILE:LINE...; ..." and, behind a '!', what was not resolved. */
@@ -87,6 +90,28 @@ void test_base_scan__files(void **state)
 	assert_int_equal(s->images.ptr[0].places.len, ARRAY_SIZE(yes));
 	assert_str(s->images.ptr[0].places.ptr[0].file, ".devcontainer/Dockerfile");
 	assert_int_equal(s->n_files, ARRAY_SIZE(yes));
+}
+
+void test_base_scan__not_what_git_ignores(void **state)
+{
+	const char *const init[] = { "git", "init", "-q", harness_dir(), NULL };
+	const struct proc_opts o = { .argv = init, .timeout_ns = 10000000000ull };
+	struct proc_result r cleanup_proc_result;
+	cleanup_base_scan struct base_scan *s = NULL;
+	struct cairn_err err;
+
+	(void)state;
+	proc_result_init(&r, 65536);
+	if (proc_run(&o, &r, &err) < 0 || r.exit_code != 0)
+		skip();
+	harness_write(".gitignore", S("out/\n"));
+	harness_write("a/Dockerfile", S("FROM good\n"));
+	harness_write("out/Dockerfile", S("FROM bad\n"));
+	harness_write("vendor/Dockerfile", S("FROM bad\n"));
+	assert_int_equal(symlinkat("a/Dockerfile", harness_dirfd(), "Dockerfile"), 0);
+	assert_ok(base_scan_dir(harness_dir(), &s, &err));
+	assert_int_equal(s->n_files, 1);
+	assert_str(s->images.ptr[0].name, "docker.io/library/good:latest");
 }
 
 void test_base_scan__no_folder(void **state)
