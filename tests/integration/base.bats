@@ -327,3 +327,29 @@ dockerfile() {
 	CAIRN_CONFIG=/nowhere run "$CAIRN" build .
 	[ "$status" = 4 ]
 }
+
+@test "cache: of cairn.yaml is used by a plain build, on another machine" {
+	settings <<<"cache: local:shared"
+	printf 'FROM %s/app:1\nRUN echo running\n' "$origin" >Dockerfile
+	run "$CAIRN" build --progress=plain .
+	echo "$output"
+	[ "$status" = 0 ]
+	[[ $output == *running* ]]
+	[ -d shared ]
+	fresh_home
+	run "$CAIRN" build --progress=plain .
+	echo "$output"
+	[ "$status" = 0 ]
+	[[ $output == *" 0 run"* ]]
+	fresh_home
+	settings <<<"cache: {url: \"registry://$mirror/cache\", scope: x}"
+	run "$CAIRN" build --progress=plain .
+	fresh_home
+	run "$CAIRN" build --progress=plain .
+	echo "$output"
+	[[ $output == *" 0 run"* ]]
+	fresh_home
+	settings <<<"cache: \"registry://$mirror/cache?scope=y&read_only=true\""
+	run "$CAIRN" build --progress=plain .
+	[[ $output == *" 0 cached"* ]]
+}
