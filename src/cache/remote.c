@@ -243,15 +243,20 @@ int remote_pointer_get(struct remote *r, const struct digest *name, struct strbu
 }
 
 /* Is what is there what we have written? Then an answer was lost, and a second try met the first.
- */
-static int is_ours(struct remote *r, const struct remote_doc *doc, bool *ret_lost,
-                   struct cairn_err *err)
+ * What is damaged makes way. */
+static int is_ours(struct remote *r, struct remote_doc *doc, bool *ret_lost, struct cairn_err *err)
 {
 	struct strbuf text cleanup_strbuf;
 	bool found = false;
+	int rc;
 
 	strbuf_init(&text, REMOTE_POINTER_MAX);
-	TRY(read_doc(r, &doc->at, &text, NULL, &found, err));
+	rc = read_doc(r, &doc->at, &text, NULL, &found, err);
+	if (rc == CAIRN_E_DIGEST) {
+		doc->when = REMOTE_ALWAYS;
+		return put_doc(r, doc, ret_lost, err);
+	}
+	TRY(rc);
 	*ret_lost = !found || !str_eq(strbuf_view(&text), doc->text);
 	return 0;
 }

@@ -114,14 +114,17 @@ int mount_pointer_read(const struct mount_cache *c, struct remote *r, const stru
 	struct mount_pointer p;
 	bool found = false;
 	int64_t last;
+	int rc;
 
 	strbuf_init(&text, REMOTE_POINTER_MAX);
 	*ret_found = false;
-	TRY(remote_pointer_get(r, name, &text, &version, &found, err));
+	rc = remote_pointer_get(r, name, &text, &version, &found, err);
+	if (rc < 0 && rc != CAIRN_E_DIGEST)
+		return rc;
 	if (ret_version)
 		*ret_version = steal_ptr(&version);
 	/* Damaged is as good as absent: the next save puts it right. */
-	if (!found || mount_pointer_decode(strbuf_view(&text), &p, err) < 0)
+	if (rc < 0 || !found || mount_pointer_decode(strbuf_view(&text), &p, err) < 0)
 		return 0;
 	last = p.used > p.created ? p.used : p.created;
 	*ret_found = last >= clock_now() - c->o.ttl_ns;

@@ -72,13 +72,13 @@ FILL='mkdir -p a/b empty && head -c 300000 /dev/urandom > a/big && echo one > a/
 
 @test "times are kept to the nanosecond" {
 	mounts < <(look_at target=/c "$FILL")
-	touch -d "2024-02-03 04:05:06.123456789 UTC" "$CAIRN_HOME"/mounts/*/a/big
-	touch -d "2001-01-01 00:00:00.000000001 UTC" "$CAIRN_HOME"/mounts/*/a/b/two
+	as_root sh -c 'touch -d "2024-02-03 04:05:06.123456789 UTC" "$1"/mounts/*/a/big' - "$CAIRN_HOME"
+	as_root sh -c 'touch -d "2001-01-01 00:00:00.000000001 UTC" "$1"/mounts/*/a/b/two' - "$CAIRN_HOME"
 	mounts < <(look_at target=/c true)
 	machine two
 	mounts < <(look_at target=/c true)
-	find "$CAIRN_HOME/mounts" -name big -printf '%T@\n' | grep -x '1706933106.1234567890'
-	find "$CAIRN_HOME/mounts" -name two -printf '%T@\n' | grep -x '978307200.0000000010'
+	as_root find "$CAIRN_HOME/mounts" -name big -printf '%T@\n' | grep -x '1706933106.1234567890'
+	as_root find "$CAIRN_HOME/mounts" -name two -printf '%T@\n' | grep -x '978307200.0000000010'
 }
 
 @test "only what changed travels" {
