@@ -5,11 +5,17 @@ load common
 setup() {
 	setup_suite_dirs
 	unset SOURCE_DATE_EPOCH GITHUB_ACTIONS CODEBUILD_BUILD_ID
+	HELPERS=()
 	REMOTE=$BATS_TEST_TMPDIR/remote
 	machine one
 }
 
 teardown() {
+	local pid
+	for pid in "${HELPERS[@]}"; do
+		kill -9 "$pid" 2>/dev/null || true
+		wait "$pid" 2>/dev/null || true
+	done
 	remove_stores
 }
 
@@ -306,4 +312,81 @@ FILL='mkdir -p a/b empty && head -c 300000 /dev/urandom > a/big && echo one > a/
 	{ cat "$BATS_TEST_TMPDIR/apt"; } | sed 's/set -e;/set -e; : two; [ "$(stat -c %u:%a \/var\/lib\/apt\/lists\/partial)" = 42:700 ]; [ "$(stat -c %Y \/var\/lib\/apt\/lists\/deb_InRelease)" = 1672628645 ];/' >"$BATS_TEST_TMPDIR/apt2"
 	mounts <"$BATS_TEST_TMPDIR/apt2"
 	! grep -qE '^#[0-9]+ [0-9.]+ fetched' <<<"$output"
+}
+
+# --- the same through a registry and a bucket ---
+
+# Wait until something listens; HELPERS is stopped at the end.
+wait_port() { # PORT
+	local i
+	for ((i = 0; i < 400; i++)); do
+		if (: <>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; then
+			return
+		fi
+		sleep 0.05
+	done
+	echo "nothing listens on port $1"
+	return 1
+}
+
+free_port() {
+	python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
+# What two machines do with any remote; bytes() prints how much the remote holds.
+exchange() { # FROM TO
+	local before after cache=(--cache-from "$1" --cache-to "$2")
+	build_ok "${cache[@]}" < <(look_at target=/c "$FILL; for i in 1 2 3 4 5 6; do head -c 400000 /dev/urandom > f\$i; done")
+	[[ $output == *"saved cache mount /c to "* ]]
+	[[ $output != *WARN* ]]
+	manifest >"$BATS_TEST_TMPDIR/first"
+	before=$(bytes)
+	machine two
+	build_ok "${cache[@]}" < <(look_at target=/c "rm f1; mv f2 g2; head -c 5000 /dev/urandom > new")
+	[[ $output == *"restored cache mount /c from "* ]]
+	[[ $output != *WARN* ]]
+	manifest >"$BATS_TEST_TMPDIR/second"
+	after=$(bytes)
+	[ $((after - before)) -lt 60000 ]
+	machine three
+	build_ok "${cache[@]}" < <(look_at target=/c true)
+	[[ $output != *WARN* ]]
+	manifest | diff "$BATS_TEST_TMPDIR/second" -
+	# nothing of the first is missing but what was changed
+	[ "$(grep -c . "$BATS_TEST_TMPDIR/first")" = "$(grep -c . "$BATS_TEST_TMPDIR/second")" ]
+}
+
+@test "a registry keeps mounts" {
+	command -v docker-registry python3 >/dev/null || skip "docker-registry is not installed"
+	local port
+	port=$(free_port)
+	cat >"$BATS_TEST_TMPDIR/registry.yml" <<-END
+	version: 0.1
+	log: {level: error}
+	storage: {filesystem: {rootdirectory: $BATS_TEST_TMPDIR/data}}
+	http: {addr: "127.0.0.1:$port"}
+	END
+	docker-registry serve "$BATS_TEST_TMPDIR/registry.yml" >"$BATS_TEST_TMPDIR/registry.log" 2>&1 3>&- &
+	HELPERS+=($!)
+	wait_port "$port"
+	bytes() {
+		find "$BATS_TEST_TMPDIR/data" -name data -printf '%s\n' | awk '{ n += $1 } END { print n + 0 }'
+	}
+	exchange "127.0.0.1:$port/app/cache" "type=registry,ref=127.0.0.1:$port/app/cache,mode=max"
+}
+
+@test "a bucket keeps mounts" {
+	python3 -c 'import moto.server' 2>/dev/null || skip "python3 has no moto: no S3 server"
+	local port s3
+	port=$(free_port)
+	export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_REGION=us-east-1 AWS_EC2_METADATA_DISABLED=true
+	SEED_COUNT=0 python3 "$BATS_TEST_DIRNAME/../conformance/s3_server.py" "$port" bucket \
+		>"$BATS_TEST_TMPDIR/s3.log" 2>&1 3>&- &
+	HELPERS+=($!)
+	wait_port "$port"
+	bytes() { # the server tells nobody
+		echo 0
+	}
+	s3=type=s3,bucket=bucket,region=us-east-1,endpoint_url=http://127.0.0.1:$port,use_path_style=true
+	exchange "$s3" "$s3,mode=max"
 }
