@@ -93,6 +93,7 @@ static int fetch(struct aws *a, const char *domain, struct aws_ecr_token *t, str
 		{ "Content-Type", "application/x-amz-json-1.1" },
 		{ "X-Amz-Target", "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken" },
 	};
+	const char *service = strstr(domain, "ecr-fips.") ? "ecr-fips" : "ecr";
 	struct http_response r cleanup_http_response;
 	char endpoint[AWS_ENDPOINT_MAX];
 	cleanup_free char *url = NULL, *what = NULL;
@@ -103,7 +104,7 @@ static int fetch(struct aws *a, const char *domain, struct aws_ecr_token *t, str
 		                    .max_body = AWS_JSON_MAX };
 
 	http_response_init(&r);
-	TRY(aws_endpoint(a, "ecr", t->region, endpoint, err));
+	TRY(aws_endpoint(a, service, t->region, endpoint, err));
 	url = xasprintf("%s/", endpoint);
 	req.url = url;
 	if (aws_send(a, "ecr", t->region, &req, &r, err) < 0)

@@ -131,11 +131,21 @@ static int send_parts(struct upload *u, struct cairn_err *err)
 /* --- end -----------------------------------------------------------------------------------------
  */
 
+/* S3 may say 200, think for minutes, and fail then; the same request may succeed. */
+static bool busy_after_all(const struct http_response *r)
+{
+	struct aws_error e;
+
+	aws_error_read(r, &e);
+	return r->status == 200 && e.code[0] && e.kind == AWS_ERROR_BUSY;
+}
+
 static int complete(struct upload *u, enum s3_outcome *ret, struct cairn_err *err)
 {
 	cleanup_free char *query = xasprintf("uploadId=%s", u->id);
 	struct http_response r cleanup_http_response;
 	struct strbuf xml cleanup_strbuf;
+	struct http_retry retry = { 0 };
 	struct http_field condition[1];
 	struct s3_call call = { .method = "POST",
 		                .action = "s3:PutObject",
@@ -155,8 +165,13 @@ static int complete(struct upload *u, enum s3_outcome *ret, struct cairn_err *er
 	strbuf_cstr(&xml, "</CompleteMultipartUpload>");
 	TRY(strbuf_check(&xml, "the list of parts", err));
 	call.body = strbuf_view(&xml);
-	TRY(s3_send(u->c, &call, &r, err));
-	return s3_outcome(u->c, &call, &r, ret, err);
+	do {
+		TRY(s3_send(u->c, &call, &r, err));
+		if (!busy_after_all(&r))
+			return s3_outcome(u->c, &call, &r, ret, err);
+		(void)s3_fail(u->c, &call, &r, err);
+		TRY(http_retry_wait(u->c->http, &retry, NULL, err));
+	} while (true);
 }
 
 /* Best effort: what stays costs money until a lifecycle rule takes it. */

@@ -71,19 +71,20 @@ static int hash_file(int fd, uint64_t offset, uint64_t len, struct digest *ret,
 int s3_payload(struct s3_client *c, const struct s3_put *put, struct s3_payload *p,
                struct s3_call *call, struct cairn_err *err)
 {
+	bool file = put->fd >= 0 && p->len;
 	struct digest d;
 
-	if (put->fd >= 0) {
+	if (file) {
 		p->file = (struct http_file){ put->fd, p->offset };
 		p->source = http_file_source(&p->file, p->len);
 		call->source = &p->source;
-	} else {
+	} else if (p->len) {
 		call->body = str_n(put->bytes.ptr + p->offset, (size_t)p->len);
 	}
 	call->hash = p->hash;
 	if (p->known) {
 		d = *p->known;
-	} else if (put->fd < 0) {
+	} else if (!file) {
 		d = digest_of(call->body.ptr, call->body.len);
 	} else if (s3_unsigned_ok(c, err)) {
 		call->hash = "UNSIGNED-PAYLOAD";

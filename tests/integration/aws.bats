@@ -287,7 +287,8 @@ is() { # WANTED COMMAND...
 	"$TOOL" delete a/file
 	"$TOOL" delete a/file
 	is none "$TOOL" head a/file
-	is written "$TOOL" put empty - </dev/null
+	: >nothing
+	is written "$TOOL" put empty nothing
 	is "" "$TOOL" get empty
 	is 0 "$TOOL" head empty
 }

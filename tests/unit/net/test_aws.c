@@ -753,6 +753,29 @@ void test_aws__ecr_login(void **state)
 	end(&w, steps);
 }
 
+/* Who asks for FIPS gets its token from there. */
+void test_aws__ecr_fips(void **state)
+{
+	static const struct fake_step steps[STEPS_MAX] = {
+		{ .method = "POST",
+		  .url = "https://ecr-fips.us-gov-west-1.amazonaws.com/",
+		  .authorization = SIGNED("AKENV"),
+		  .status = 200,
+		  .body = S("{\"authorizationData\":[{\"authorizationToken\":\"QVdTOm5leHQ=\","
+		            "\"expiresAt\":1.5e9}]}") },
+	};
+	cleanup_free char *password = NULL;
+	struct cairn_err err;
+	struct world w;
+
+	(void)state;
+	begin(&w, keys_env, steps);
+	assert_ok(aws_ecr_login(w.aws, "123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com",
+	                        &password, &err));
+	assert_string_equal(password, "next");
+	end(&w, steps);
+}
+
 void test_aws__ecr_answers_that_make_no_sense(void **state)
 {
 	static const struct {

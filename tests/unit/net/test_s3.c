@@ -453,6 +453,11 @@ void test_s3__put(void **state)
 		         .sends = "x-amz-content-sha256: " EMPTY) },
 		  0,
 		  false },
+		{ { .fd = 1 },
+		  { STEP("PUT", BASE "k", 200, .request_body = "",
+		         .sends = "x-amz-content-sha256: " EMPTY) },
+		  0,
+		  false },
 		/* over https a file is not read twice */
 		{ { .fd = 1, .size = 5 },
 		  { STEP("PUT", BASE "k", 200, .request_body = "hello",

@@ -23,6 +23,7 @@ enum fault {
 	FAULT_EXISTS,        /* 412 at the end */
 	FAULT_CONFLICT_ONCE, /* 409 at the end, the first time */
 	FAULT_ERROR_AFTER_200,
+	FAULT_BUSY_AFTER_200, /* the first time */
 };
 
 struct bucket {
@@ -81,6 +82,8 @@ static void complete(struct bucket *b, const struct http_request *req, struct ht
 		answer(r, 409, "<Error><Code>ConditionalRequestConflict</Code></Error>");
 	else if (b->fault == FAULT_ERROR_AFTER_200)
 		answer(r, 200, "<Error><Code>AccessDenied</Code></Error>");
+	else if (b->fault == FAULT_BUSY_AFTER_200 && b->n_completed == 0)
+		answer(r, 200, "<Error><Code>InternalError</Code></Error>");
 	else
 		answer(r, 200, "<CompleteMultipartUploadResult/>");
 	b->n_completed++;
@@ -212,6 +215,7 @@ void test_s3_multipart__faults(void **state)
 		{ FAULT_EXISTS, 0, true, 1, 1 },
 		{ FAULT_CONFLICT_ONCE, 0, false, 2, 1 },
 		{ FAULT_ERROR_AFTER_200, CAIRN_E_AUTH, false, 1, 1 },
+		{ FAULT_BUSY_AFTER_200, 0, false, 1, 0 },
 	};
 	cleanup_free char *bytes = make_bytes();
 
