@@ -69,9 +69,9 @@ void world_lose_blob(struct world *w, const struct descriptor *blob);
 void world_write_entry(struct world *w, const struct digest *key, str text);
 void world_collect(void); /* the registry's own clean-up of blobs that no manifest names */
 
-/* Entries of the default scope with the keys world_key(0 .. n-1), n at most $SEED_COUNT, quickly.
- * For S3 only in the place "seed/". On a registry the tags between every step-th one stand for the
- * manifest of the first. */
+/* Entries of the default scope with the keys world_key(0 .. n-1), n at most $SEED_COUNT, past the
+ * server where that is quicker. For S3 only in the place "seed/". On a registry the tags between
+ * every step-th one stand for the manifest of the first. */
 void world_seed(struct world *w, unsigned n, unsigned step);
 struct digest world_key(unsigned i);
 
