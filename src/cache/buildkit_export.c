@@ -106,44 +106,35 @@ static struct buildkit_input make_input(struct exporter *x, const struct buildki
 	return in;
 }
 
-/* The records of an operation, made when they are asked for first. None when an input is not
+/* The records of an operation, made when they are asked for first: one, of an image one for each of
+ * its keys. (BuildKit does not expect one result in several records.) None when an input is not
  * known. */
 static const struct op_records *add_op(struct exporter *x, const struct buildkit_op *op)
 {
 	const struct buildkit_export_step *s = op->node ? &x->steps[op->node->id] : NULL;
 	struct op_records *r = map_get(&x->ops, op_key(&op));
-	size_t n_newest = op->n_newest ? op->n_newest : 1; /* inner ones have one */
-	struct buildkit_input *inputs;
+	struct buildkit_record rec = { .digest = op->forms[0], .n_inputs = op->n_deps };
+	bool image = op->node && op->node->kind == GRAPH_BASE;
 
 	if (r)
 		return r;
 	r = arena_new_of(x->a, struct op_records);
 	(void)map_put(&x->ops, op_key(&op), r);
-	inputs = arena_array(x->a, struct buildkit_input, op->n_deps + 1);
+	rec.inputs = arena_array(x->a, struct buildkit_input, op->n_deps + 1);
 	for (size_t i = 0; i < op->n_deps; i++) {
-		inputs[i] = make_input(x, &op->deps[i]);
-		if (!inputs[i].n)
+		rec.inputs[i] = make_input(x, &op->deps[i]);
+		if (!rec.inputs[i].n)
 			return r;
 	}
-	r->ptr = arena_array(x->a, uint32_t, n_newest + 1);
-	for (size_t i = 0; i < n_newest && i < op->n_forms; i++) {
-		struct buildkit_record rec = { .digest = op->forms[i],
-			                       .inputs = inputs,
-			                       .n_inputs = op->n_deps };
-
-		if (!op->n_deps) {
-			r->ptr[r->n++] = add_root(x, &op->forms[i]);
-			continue;
-		}
-		if (s && s->n_layers)
-			add_result(x, s, &rec);
+	r->ptr = arena_array(x->a, uint32_t, op->n_forms + 1);
+	for (size_t i = 0; !op->n_deps && i < (image ? op->n_forms : 1); i++)
+		r->ptr[r->n++] = add_root(x, &op->forms[i]);
+	if (s && s->n_layers && !image)
+		add_result(x, s, op->n_deps ? &rec : &x->records.ptr[r->ptr[0]]);
+	if (op->n_deps) {
 		r->ptr[r->n++] = (uint32_t)x->records.len;
 		vec_push(&x->records, rec);
 	}
-	/* A step without inputs (FROM scratch) has results, too; an image is left to its registry.
-	 */
-	if (!op->n_deps && r->n && s && s->n_layers && op->node->kind != GRAPH_BASE)
-		add_result(x, s, &x->records.ptr[r->ptr[0]]);
 	return r;
 }
 

@@ -260,8 +260,6 @@ int buildkit_op_new(struct arena *a, const struct graph_node *n, const struct ke
 	case GRAPH_N_:
 		CAIRN_BUG("node of no kind");
 	}
-	if (!m.op->n_newest)
-		m.op->n_newest = n->kind == GRAPH_BASE ? m.op->n_forms : 1;
 	*ret = known ? m.op : NULL;
 	return 0;
 }

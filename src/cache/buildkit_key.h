@@ -14,7 +14,7 @@
 #include "buildkit_hash.h"
 #include "keys.h"
 
-#define BUILDKIT_FORMS_MAX     64 /* plausible digests of one operation */
+#define BUILDKIT_FORMS_MAX     32 /* plausible digests of one operation */
 #define BUILDKIT_SELECTORS_MAX 2
 
 struct buildkit_op;
@@ -37,12 +37,11 @@ struct buildkit_dep {
 struct buildkit_op {
 	const struct graph_node
 		*node; /* the step whose file system it gives; NULL for inner ones */
-	/* Record digests; those that the newest BuildKit could write come first: more than one
-	 * where it depends on how it is called. For an image: its root keys, of an index, of
-	 * the manifest and of its layers. */
+	/* Record digests; the first is what the newest BuildKit would write for this very build.
+	 * For an image: its root keys, of an index, of the manifest and of its layers, all of which
+	 * are links to it. */
 	struct digest forms[BUILDKIT_FORMS_MAX];
 	size_t n_forms;
-	size_t n_newest;
 	struct buildkit_dep *deps; /* in BuildKit's order */
 	size_t n_deps;
 };

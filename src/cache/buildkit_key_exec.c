@@ -144,8 +144,8 @@ static void add_mounts(struct exec_maker *x)
 
 static void add_cache(struct strbuf *out, const struct graph_mount *m, unsigned form)
 {
-	bool standard = str_eq(m->id, m->target) && m->sharing == RUN_SHARING_SHARED &&
-	                !(form & FORM_BARE_CACHE);
+	bool standard =
+		str_eq(m->id, m->target) && m->sharing == RUN_SHARING_SHARED && !m->relative;
 
 	op_json_key(out, "cacheOpt");
 	strbuf_char(out, '{');
@@ -331,8 +331,11 @@ static void exec_json(struct strbuf *out, const struct exec_maker *x, unsigned f
 	const struct platform *p = &x->m->node->stage->platform;
 	enum graph_network net = x->run->network;
 
-	if (net == GRAPH_NET_DEFAULT && (x->m->env->network != GRAPH_NET_HOST || form & FORM_HOST))
+	if (net == GRAPH_NET_DEFAULT)
 		net = x->m->env->network;
+	if (net == GRAPH_NET_HOST && x->run->network == GRAPH_NET_DEFAULT &&
+	    x->m->env->network_default == !(form & FORM_NETWORK))
+		net = GRAPH_NET_DEFAULT;
 	strbuf_cstr(out, "{\"Type\":\"buildkit.exec.v0\",\"Exec\":{");
 	add_meta(out, x, form);
 	for (size_t i = 0; x->n_mounts > 1 && i < x->n_mounts; i++) {
@@ -362,16 +365,10 @@ static void add_exec_forms(const struct exec_maker *x)
 
 	strbuf_init(&json, OP_JSON_MAX);
 	for (unsigned form = 0; form <= FORM_ALL; form++) {
-		if (form & (FORM_DOT | FORM_HOST))
-			continue;
-		for (unsigned host = 0; host <= FORM_HOST; host += FORM_HOST) {
-			strbuf_clear(&json);
-			exec_json(&json, x, form | host);
-			if (!json.overflow)
-				op_add_form(x->m->op, strbuf_view(&json));
-		}
-		if (!form)
-			x->m->op->n_newest = x->m->op->n_forms;
+		strbuf_clear(&json);
+		exec_json(&json, x, form);
+		if (!json.overflow)
+			op_add_form(x->m->op, strbuf_view(&json));
 	}
 }
 

@@ -247,8 +247,9 @@ static str copy_json(const struct copy_maker *k, const struct copied *f, unsigne
 	const struct graph_copy *c = k->c;
 	str words, dest = c->dest;
 
-	if (form & FORM_DOT && str_ends(dest, S("/")))
-		dest = str_of(arena_printf(k->m->a, "%.*s.", STR(dest)));
+	if (c->dot)
+		dest = str_of(arena_printf(k->m->a, "%.*s%s", STR(dest),
+		                           str_ends(dest, S("/")) ? "." : "/."));
 	strbuf_init(&out, OP_JSON_MAX);
 	strbuf_char(&out, '{');
 	op_json_str(&out, "src", base_name(f->path));
@@ -272,9 +273,7 @@ static void add_copy_forms(const struct copy_maker *k, struct buildkit_op *op)
 {
 	struct action *actions = arena_array(k->m->a, struct action, k->n);
 
-	for (unsigned form = 0; form <= FORM_ALL; form++) {
-		if (form & ~(unsigned)(FORM_ZEROS | FORM_DOT))
-			continue;
+	for (unsigned form = 0; form <= FORM_ZEROS; form += FORM_ZEROS) {
 		for (size_t i = 0; i < k->n; i++) {
 			int input = i ? k->n_inputs + (int)i - 1 : k->parent ? 0 : -1;
 

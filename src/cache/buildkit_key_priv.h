@@ -8,15 +8,12 @@
 
 /* Details in which versions of BuildKit differ; none of them is the newest known. */
 enum op_form {
-	FORM_NO_STUBS = 1u << 0,   /* before 0.11: no removeMountStubsRecursive */
-	FORM_ZEROS = 1u << 1,      /* before 0.17: "input":0 and "output":0 are written; byID */
-	FORM_RAW_CACHE = 1u << 2,  /* before 0.13: ids of cache mounts count */
-	FORM_BARE_CACHE = 1u << 3, /* a cache mount whose target was written relative to WORKDIR */
-	FORM_VARIANT = 1u << 4,    /* arm64 with its variant */
-	FORM_DOT = 1u << 5,        /* a destination written "dir/." */
-	FORM_HOST = 1u << 6,       /* built with --network=host; cairn's default is that, BuildKit's
-	                            * is a network of the step's own, which it does not write */
-	FORM_ALL = (1u << 7) - 1,
+	FORM_NO_STUBS = 1u << 0,  /* before 0.11: no removeMountStubsRecursive */
+	FORM_ZEROS = 1u << 1,     /* before 0.17: "input":0 and "output":0 are written; byID */
+	FORM_RAW_CACHE = 1u << 2, /* before 0.13: ids of cache mounts count */
+	FORM_VARIANT = 1u << 3,   /* arm64 with its variant */
+	FORM_NETWORK = 1u << 4, /* built with --network=host and here without it, or the reverse */
+	FORM_ALL = (1u << 5) - 1,
 };
 
 /* Everything that making an operation needs. */

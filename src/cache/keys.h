@@ -25,6 +25,9 @@ struct key_env {
 	size_t n_ulimits;
 	uint64_t shm_size;          /* bytes; 0 = default */
 	enum graph_network network; /* of steps that do not say */
+	/* network is HOST because nobody said anything; BuildKit then has one of the step's own,
+	 * and other keys. Not in cairn's. */
+	bool network_default;
 };
 
 /* Which files an operand of a step stands for. */

@@ -150,6 +150,7 @@ static int set_network(struct build_run *r, struct cairn_err *err)
 
 	if (!n && r->ctx->config->sandbox_network == WORKSPACE_NETWORK_NONE)
 		n = "none";
+	r->eopts.env.network_default = !n || strcmp(n, "default") == 0;
 	if (!n || strcmp(n, "default") == 0 || strcmp(n, "host") == 0)
 		r->eopts.env.network = GRAPH_NET_HOST;
 	else if (strcmp(n, "none") == 0)

@@ -57,6 +57,7 @@ struct graph_copy {
 	struct graph_inline *inlines;
 	size_t n_inlines;
 	str dest;      /* absolute and clean; ends with '/' when it must be a directory */
+	bool dot;      /* it was written with "/." at its end: a difference for BuildKit alone */
 	str chown;     /* "user[:group]" by name or number, or "" = 0:0 */
 	str chmod;     /* octal or symbolic, or "" */
 	bool link;     /* --link: independent of the parent's tree */
@@ -70,7 +71,8 @@ struct graph_mount {
 	struct graph_source from; /* bind, cache */
 	str source;               /* path inside `from`, absolute and clean */
 	str target;               /* absolute and clean */
-	str id;                   /* cache, secret, ssh */
+	bool relative; /* it was written relative to WORKDIR; BuildKit tells that apart */
+	str id;        /* cache, secret, ssh */
 	enum run_mount_sharing sharing;
 	uint32_t mode; /* cache, secret, ssh: permission bits */
 	uint32_t uid, gid;

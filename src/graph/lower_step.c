@@ -121,6 +121,7 @@ static int mount_names(struct stage *s, const struct run_mount *in, unsigned nth
 		id = in->source.len ? in->source : base_name(in->target);
 	if (!id.len && in->type == RUN_MOUNT_SSH)
 		id = S("default");
+	m->relative = in->target.len && !str_starts(in->target, S("/"));
 	if (in->target.len)
 		m->target = lower_abs_path(a, s->out->config->workdir, in->target);
 	else if (in->type == RUN_MOUNT_SECRET && !in->env.len)
@@ -359,6 +360,7 @@ int lower_copy(struct stage *s, const struct instr *i, struct cairn_err *err)
 	TRY(copy_flags(s, i, &c, err));
 	TRY(words_expand(&w, in->dest, &dest, err));
 	c.dest = copy_dest(s, dest);
+	c.dot = str_ends(dest, S("/."));
 	if (c.n_sources)
 		TRY(lower_source(s, in->from, &c.from, err));
 	else
