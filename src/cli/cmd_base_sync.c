@@ -83,34 +83,48 @@ static void add_row(struct table *t, const struct syncing *s)
 	table_cell(t, num_human_bytes(s->moved, bytes, sizeof(bytes)));
 }
 
-/* Copy all that were found; what fails is told and counted. */
-static int copy_all(const struct base_images *b, struct transfer *t, struct syncing *s,
-                    const struct base_asked *asked, size_t n, struct table *table, json_t *list,
-                    size_t *ret_failed, struct cairn_err *err)
+/* One run of the command. */
+struct sync {
+	const struct base_images *b;
+	struct transfer *transfer;
+	struct syncing now;
+	struct base_asked *asked;
+	size_t n, failed;
+	struct table *table;
+	json_t *list;
+};
+
+static int copy_asked(struct sync *s, const struct base_asked *asked, struct cairn_err *err)
 {
-	struct transfer_work work = { .run = copy_one, .ctx = s };
+	struct transfer_work work = { .run = copy_one, .ctx = &s->now };
 
-	for (size_t i = 0; i < n; i++) {
-		char name[REFERENCE_TEXT_MAX];
-		int r = asked[i].ok ? 0 : asked[i].err.code;
+	s->now.asked = asked;
+	s->now.moved = 0;
+	if (!asked->ok) {
+		*err = asked->err;
+		return err->code;
+	}
+	TRY(name_copy(s->b, &s->now, err));
+	return transfer_run(s->transfer, &work, err);
+}
 
-		if (r < 0)
-			*err = asked[i].err;
-		s->asked = &asked[i];
-		s->moved = 0;
-		if (r == 0)
-			r = name_copy(b, s, err);
-		if (r == 0)
-			r = transfer_run(t, &work, err);
+/* Copy all that were found; what fails is told and counted. */
+static int copy_all(struct sync *s, struct cairn_err *err)
+{
+	char name[REFERENCE_TEXT_MAX];
+
+	for (size_t i = 0; i < s->n; i++) {
+		int r = copy_asked(s, &s->asked[i], err);
+
 		if (r == CAIRN_E_CANCELLED)
 			return r;
 		if (r < 0) {
-			base_warn(b, "%s: %s", base_shown(asked[i].name, name), err->msg);
-			(*ret_failed)++;
+			base_warn(s->b, "%s: %s", base_shown(s->asked[i].name, name), err->msg);
+			s->failed++;
 			continue;
 		}
-		add_row(table, s);
-		json_array_append_new(list, as_json(s));
+		add_row(s->table, &s->now);
+		json_array_append_new(s->list, as_json(&s->now));
 	}
 	return 0;
 }
@@ -121,29 +135,27 @@ static int sync_all(const struct base_images *b, const struct sync_opts *o, stru
 	cleanup_transfer struct transfer *t = NULL;
 	cleanup_arena struct arena *a = arena_new();
 	cleanup_json json_t *list = json_array();
-	struct syncing s = { .opts.parallel = (unsigned)o->jobs };
+	struct sync s = { .b = b, .list = list, .now.opts.parallel = (unsigned)o->jobs };
 	struct platform *platforms = NULL;
-	struct base_asked *asked;
-	struct table *table;
-	size_t n = 0, failed = 0;
 	int r;
 
-	TRY(transfer_platforms(&o->platforms, a, &platforms, &s.opts.n_platforms, err));
+	TRY(transfer_platforms(&o->platforms, a, &platforms, &s.now.opts.n_platforms, err));
 	TRY(transfer_new(b->ctx, "copying base images", o->json, &t, err));
-	asked = list_images(b, a, &n);
-	TRY(base_ask(t, asked, n, err));
-	s.registry = transfer_registry(t);
-	s.opts.platforms = platforms;
-	s.opts.progress = transfer_progress(t);
-	table = table_new(headings);
-	r = copy_all(b, t, &s, asked, n, table, list, &failed, err);
-	table_print(table, o->json ? NULL : b->ctx->out);
+	s.asked = list_images(b, a, &s.n);
+	TRY(base_ask(t, s.asked, s.n, err));
+	s.transfer = t;
+	s.now.registry = transfer_registry(t);
+	s.now.opts.platforms = platforms;
+	s.now.opts.progress = transfer_progress(t);
+	s.table = table_new(headings);
+	r = copy_all(&s, err);
+	table_print(s.table, o->json ? NULL : b->ctx->out);
 	TRY(r);
 	if (o->json)
 		base_print_json(b, list);
-	return failed ? cairn_fail(err, CAIRN_E_SYSTEM, "%zu of %zu base images were not copied",
-	                           failed, n)
-	              : 0;
+	return s.failed ? cairn_fail(err, CAIRN_E_SYSTEM, "%zu of %zu base images were not copied",
+	                             s.failed, s.n)
+	                : 0;
 }
 
 static int run(struct cli_call *call, struct cairn_err *err)

@@ -126,18 +126,14 @@ static int read_path(const struct conf_reader *r, const struct conf_node *n, str
 static int read_strings(const struct conf_reader *r, const struct conf_node *n,
                         struct image_strs *ret, struct cairn_err *err)
 {
-	struct conf_node *one = NULL;
-	struct conf_node *const *items = &one;
-
 	if (n->kind == CONF_MAP)
 		return conf_fail(r, n, err, "expected a text or a list of them, not a mapping");
 	ret->len = n->kind == CONF_LIST ? n->n : 1;
 	ret->ptr = arena_array(r->arena, str, ret->len + 1);
 	if (n->kind == CONF_SCALAR)
 		return want_text(r, n, "a text or a list of them", &ret->ptr[0], err);
-	items = n->items;
 	for (size_t i = 0; i < n->n; i++)
-		TRY(want_text(r, items[i], "a text", &ret->ptr[i], err));
+		TRY(want_text(r, n->items[i], "a text", &ret->ptr[i], err));
 	return 0;
 }
 
