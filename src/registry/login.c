@@ -33,6 +33,8 @@ const char *login_hint(const struct login *l)
 {
 	if (l->given)
 		return "check user name and password";
+	if (l->ecr)
+		return "check what the AWS credentials allow";
 	return l->creds.kind == CREDENTIALS_NONE ? "log in with 'cairn login'"
 	                                         : "check the login in Docker's config.json";
 }
@@ -213,6 +215,7 @@ static int ecr_login(struct login *l, bool *ret_new, struct cairn_err *err)
 	l->creds = (struct credentials){ .kind = CREDENTIALS_BASIC,
 		                         .user = xstrdup(ECR_USER),
 		                         .secret = steal_ptr(&password) };
+	l->ecr = true;
 	*ret_new = true;
 	return 0;
 }

@@ -28,6 +28,7 @@ struct login {
 	bool secure;                      /* the registry is spoken to by HTTPS */
 	bool looked_up;                   /* creds are what config.json says */
 	bool given;                       /* creds are what the user just typed */
+	bool ecr;                         /* creds are a token of AWS */
 	struct credentials creds;
 	bool basic;    /* it asked for Basic: send it at once */
 	char *realm;   /* of the token server that the registry named last; NULL: none yet */
