@@ -194,6 +194,30 @@ dockerfile() {
 	[ "$status" = 0 ]
 }
 
+@test "update shows when images were made" {
+	local epoch
+	printf 'FROM %s/dated:1\n' "$origin" >Dockerfile
+	for epoch in 1700000000 1710000000; do
+		printf 'FROM %s/app:1\nENV E=%s\n' "$origin" "$epoch" >dated
+		SOURCE_DATE_EPOCH=$epoch "$CAIRN" build -q --push -t "$origin/dated:1" -f dated .
+		run "$CAIRN" base update
+		[ "$status" = 0 ]
+	done
+	echo "$output"
+	[[ $output == *"2023-11-14 -> 2024-03-09"* ]]
+}
+
+@test "sync of one platform copies that image alone" {
+	push_index
+	dockerfile 2
+	settings <<<"base: {registry: $mirror/base}"
+	"$CAIRN" base sync --platform "linux/$(machine)"
+	[ "$(digest_at "$mirror" "base/${origin/:/-}/app" 2)" = "$(digest_at "$origin" app 1)" ]
+	stop "$origin_pid"
+	run "$CAIRN" build --progress=plain .
+	[[ $output == *mark=1* ]]
+}
+
 @test "a digest that is gone says what to do" {
 	dockerfile
 	"$CAIRN" base lock
