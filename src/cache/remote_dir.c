@@ -192,6 +192,7 @@ static int place_same(struct remote *r, const struct remote_doc *doc, const char
 	bool found = false;
 	int rc;
 
+	strbuf_init(&now, REMOTE_POINTER_MAX);
 	(void)snprintf(lock_path, sizeof(lock_path), "%s/%s/.lock", folder(&doc->at),
 	               doc->at.scope);
 	lock = openat(d->fd, lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, MODE_FILES);
@@ -201,7 +202,6 @@ static int place_same(struct remote *r, const struct remote_doc *doc, const char
 		;
 	if (rc < 0)
 		return cairn_fail_sys(err, "lock '%s'", lock_path);
-	strbuf_init(&now, REMOTE_POINTER_MAX);
 	TRY(doc_get(r, &doc->at, &now, &version, &found, err));
 	*ret_lost = !found || strcmp(version, doc->version) != 0;
 	return *ret_lost ? 0 : place(d, temp, path, false, ret_lost, err);

@@ -118,10 +118,10 @@ static int get_record(const json_t *j, struct arena *a, str *ret, struct cairn_e
 	struct strbuf text cleanup_strbuf;
 	json_t *record = NULL;
 
+	strbuf_init(&text, RECORD_MAX);
 	TRY(json_get_object(j, "record", &record, err));
 	if (!record)
 		return cairn_fail(err, CAIRN_E_SYNTAX, "it has no record");
-	strbuf_init(&text, RECORD_MAX);
 	json_write(record, &text);
 	TRY(strbuf_check(&text, "its record", err));
 	*ret = arena_str(a, strbuf_view(&text));

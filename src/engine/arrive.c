@@ -114,8 +114,8 @@ int arrive_commit(const struct arriving *a, struct arrival *got, char **ret_dir,
 	};
 	cleanup_strbuf struct strbuf index;
 
-	TRY(check_known(a, &l.layer.content, err));
 	strbuf_init(&index, LAYER_INDEX_MAX);
+	TRY(check_known(a, &l.layer.content, err));
 	layer_index_encode(res->index, &index);
 	TRY(strbuf_check(&index, "layer index", err));
 	l.index = strbuf_view(&index);

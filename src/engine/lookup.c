@@ -468,9 +468,9 @@ static int put(struct step *s, const struct digest *key, enum store_record_kind 
 	struct store_record sr = { .key = *key, .kind = kind, .created = r->created };
 	struct store_ref *refs = arena_array(s->b->arena, struct store_ref, r->chain.n);
 
+	strbuf_init(&text, RECORD_MAX);
 	if (s->b->opts->read_only_cache || store_read_only(s->b->opts->store))
 		return 0;
-	strbuf_init(&text, RECORD_MAX);
 	record_encode(r, &text);
 	TRY(strbuf_check(&text, "cache record", err));
 	for (size_t i = 0; i < r->chain.n; i++)

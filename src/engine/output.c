@@ -244,6 +244,7 @@ static int clamp_image(struct outputs *o, struct engine_image *im, struct cairn_
 	struct chain *c = arena_new_of(o->arena, struct chain);
 	cleanup_strbuf struct strbuf bytes;
 
+	strbuf_init(&bytes, IMAGE_CONFIG_MAX);
 	TRY(image_config_parse(o->arena, im->config, config, err));
 	*c = *im->chain;
 	c->layers = arena_array(o->arena, struct chain_layer, c->n);
@@ -254,7 +255,6 @@ static int clamp_image(struct outputs *o, struct engine_image *im, struct cairn_
 			config->diff_ids[i] = c->layers[i].diff_id;
 	}
 	set_times(o, config, im->n_base_history);
-	strbuf_init(&bytes, IMAGE_CONFIG_MAX);
 	image_config_encode(config, &bytes);
 	TRY(strbuf_check(&bytes, "image config", err));
 	im->config = arena_str(o->arena, strbuf_view(&bytes));

@@ -125,13 +125,13 @@ static int make_index(struct out_job *j, const struct out_archive *ar, str *ret,
 	struct manifest index = { .kind = MANIFEST_INDEX };
 	cleanup_strbuf struct strbuf bytes;
 
+	strbuf_init(&bytes, INDEX_MAX);
 	index.n_manifests = o->n_names ? o->n_names : 1;
 	index.manifests = arena_array(j->arena, struct descriptor, index.n_manifests);
 	for (size_t i = 0; i < index.n_manifests; i++)
 		index.manifests[i] = index_entry(j, o->n_names ? o->names[i] : NULL);
 	if (ar->folder)
 		TRY(keep_others(j, ar, &index, err));
-	strbuf_init(&bytes, INDEX_MAX);
 	manifest_encode(&index, &bytes);
 	TRY(strbuf_check(&bytes, "index.json", err));
 	*ret = arena_str(j->arena, strbuf_view(&bytes));
@@ -146,6 +146,7 @@ static int make_docker_list(struct out_job *j, str *ret, struct cairn_err *err)
 	cleanup_strbuf struct strbuf bytes;
 	json_t *image = json_object(), *tags = json_array(), *layers = json_array();
 
+	strbuf_init(&bytes, INDEX_MAX);
 	for (size_t i = 0; i < j->output->n_names; i++) {
 		char text[REFERENCE_TEXT_MAX];
 		struct reference ref;
@@ -161,7 +162,6 @@ static int make_docker_list(struct out_job *j, str *ret, struct cairn_err *err)
 	(void)json_object_set_new(image, "RepoTags", tags);
 	(void)json_object_set_new(image, "Layers", layers);
 	(void)json_array_append_new(list, image);
-	strbuf_init(&bytes, INDEX_MAX);
 	json_write(list, &bytes);
 	TRY(strbuf_check(&bytes, "manifest.json", err));
 	*ret = arena_str(j->arena, strbuf_view(&bytes));

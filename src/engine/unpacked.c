@@ -109,11 +109,11 @@ static int commit(struct store_layer_txn *txn, const struct store_layer *l,
 		                     .dir_key = &l->diff_id,
 		                     .dir_bytes = made->content_size };
 
+	strbuf_init(&index, LAYER_INDEX_MAX);
 	if (!digest_eq(&made->diff_id, &l->diff_id))
 		return cairn_fail(err, CAIRN_E_DIGEST,
 		                  "layer %s does not come out of the files it was made from",
 		                  digest_text(&l->diff_id).s);
-	strbuf_init(&index, LAYER_INDEX_MAX);
 	layer_index_encode(made->index, &index);
 	TRY(strbuf_check(&index, "layer index", err));
 	n.index = strbuf_view(&index);

@@ -99,9 +99,9 @@ static int send_part(void *ctx, size_t i, struct cairn_err *err)
 	const char *etag;
 	int rc;
 
+	http_response_init(&r);
 	if (atomic_load(&u->stop))
 		return 0;
-	http_response_init(&r);
 	rc = s3_payload(u->c, u->put, &p, &call, err);
 	if (rc == 0)
 		rc = s3_send(u->c, &call, &r, err);
