@@ -429,6 +429,8 @@ other_home() {
 	make_built
 	ok push built "$REG/app:1"
 	ok push --compression zstd built "$REG/app:2"
+	mkdir "$DOCKER_CONFIG"
+	echo '{}' >"$DOCKER_CONFIG/config.json"
 	local root="--root $BATS_TEST_TMPDIR/storage --runroot $BATS_TEST_TMPDIR/run --storage-driver vfs" t
 	for t in 1 2; do
 		# shellcheck disable=SC2086
