@@ -449,14 +449,20 @@ static void stop_others(struct bases *b, struct cairn_err *err)
 
 int base_fetch(void *ctx, const struct graph_node *base, struct cairn_err *err)
 {
-	struct base_fetching *f = fetching_new(ctx, base);
-	int r = fetch(f, err);
+	struct bases *b = ctx;
+	size_t tries = 0;
+	int r;
 
+	do { /* a mirror that sent a damaged layer is not asked again */
+		struct base_fetching *f = fetching_new(b, base);
+
+		r = fetch(f, err);
+		fetching_free(f);
+	} while (r == CAIRN_E_DIGEST && tries++ < b->opts.net.n_mirrors);
 	if (r < 0) {
 		stop_others(ctx, err);
 		r = err->code;
 	}
-	fetching_free(f);
 	return r;
 }
 

@@ -169,9 +169,8 @@ static int get(struct registry *r, const struct reference *repo, struct transfer
 				mirrors_served(r->mirrors, repo, &places[i]);
 			return 0;
 		}
-		/* What the sink has got wrong cannot be taken back. */
-		if (t->sink_failed || t->done == t->end ||
-		    !mirrors_pass_over(r->mirrors, &places[i], true, err))
+		if (t->sink_failed || !mirrors_pass_over(r->mirrors, &places[i], true, err) ||
+		    t->done == t->end) /* what the sink has got wrong cannot be taken back */
 			break;
 	}
 	return rc;

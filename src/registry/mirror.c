@@ -199,7 +199,9 @@ bool mirrors_pass_over(struct mirrors *m, const struct place *p, bool blob,
 	silent = err->code == CAIRN_E_NOT_FOUND && (blob || !mirror->domain);
 	tell = !m->states[p->mirror].told && !silent;
 	m->states[p->mirror].told |= tell;
-	m->states[p->mirror].down |= err->code == CAIRN_E_TRANSIENT;
+	/* One that sent a damaged layer is not asked when the caller tries again. */
+	m->states[p->mirror].down |=
+		err->code == CAIRN_E_TRANSIENT || (blob && err->code == CAIRN_E_DIGEST);
 	(void)pthread_mutex_unlock(&m->lock);
 	if (tell && m->opts->warn) {
 		text = xasprintf("mirror %s is passed over: %s", mirror->location, err->msg);

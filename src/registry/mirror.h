@@ -2,7 +2,7 @@
  *
  * A mirror is asked first and believed no more than the registry itself: what has a digest is
  * compared with it, whoever sent it.  A mirror that is down, knows nothing or refuses is passed
- * over; the user is told once, and one that is down is not asked again.
+ * over; the user is told once, and one that is down or sent a damaged layer is not asked again.
  */
 #ifndef CAIRN_REGISTRY_MIRROR_H
 #define CAIRN_REGISTRY_MIRROR_H

@@ -39,7 +39,8 @@ struct registry_host_settings {
 /* Where the images of a registry are to be had too. registry_resolve(), registry_manifest_find()
  * and the reading of blobs ask the mirrors in their order and then the registry itself, unless that
  * stands among them; everything else means the registry that it names.  A mirror that is down,
- * denies or has not what was asked for is passed over.  Names stay those of the registry. */
+ * denies or has not what was asked for is passed over, and one that sent a damaged blob is not
+ * asked when that is wanted again.  Names stay those of the registry. */
 struct registry_mirror {
 	/* Whose images these are: "docker.io". NULL: copies of images of any registry, with its
 	 * domain as a part of the path; then one that is missing is nothing to tell about. */

@@ -166,6 +166,18 @@ dockerfile() {
 	[ "$(mark)" = 1 ]
 }
 
+@test "a mirror that sends a damaged layer costs time, not the build" {
+	local file
+	push one "$mirror/hub/app:1"
+	for file in $(find "$BATS_TEST_TMPDIR/mirror" -name data -size +100k); do
+		printf damaged | dd of="$file" bs=1 seek=50000 conv=notrunc status=none
+	done
+	settings <<<"mirrors: {\"$origin\": [$mirror/hub]}"
+	[ "$(mark)" = 1 ]
+	grep -q 'GET.*/v2/hub/app/blobs/' "$mirror_log"
+	grep -q 'GET.*/v2/app/blobs/' "$origin_log"
+}
+
 @test "cairn.lock holds a tag that moves; update renews it and shows what changed" {
 	local first second
 	first=$(digest_at "$origin" app 1)
