@@ -2,6 +2,7 @@
  *
  *	context.h  the files of a build context
  *	select.h   which files a COPY or a mount reads
+ *	inline.h   a cache inside an image
  *	keys.h     digests over what a step reads
  *	mount_pointer.h  what a remote keeps for a cache mount
  *	record.h   what is stored under a key
@@ -19,6 +20,7 @@
 #include "buildkit_key.h"
 #include "buildkit_match.h"
 #include "context.h"
+#include "inline.h"
 #include "keys.h"
 #include "mount_pointer.h"
 #include "parts.h"

@@ -32,6 +32,7 @@ struct build_cache_spec {
 	enum build_cache_type type;
 	bool to;         /* it is written; else it is only read */
 	const char *ref; /* REGISTRY */
+	bool no_image;   /* REGISTRY: it is a cache, not an image that may have one inside */
 	const char *dir; /* LOCAL: src, dest */
 	const char *tag; /* LOCAL */
 	/* S3: */
@@ -71,6 +72,7 @@ struct build_caches_opts {
 	size_t n;
 	struct registry_session *net;       /* never NULL; outlives the caches */
 	char *const *envp;                  /* environment: where the build runs */
+	const struct platform *platform;    /* of the image; never NULL */
 	const struct layer_blob_form *form; /* of the image that is pushed; NULL: none is */
 };
 
@@ -81,7 +83,9 @@ struct build_caches {
 	size_t n;
 	struct publish_target *targets; /* those that are written */
 	size_t n_targets;
-	bool inline_cache; /* type=inline: entries go into the image */
+	bool inline_cache;      /* type=inline: entries go into the image */
+	struct remote **images; /* those of `remotes` that are images with a cache inside */
+	size_t n_images;
 	/* Private: */
 	struct remote **opened; /* all of them; owned */
 	size_t n_opened;

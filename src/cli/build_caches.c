@@ -241,6 +241,29 @@ static void add_read(struct build_caches *c, struct remote *remote)
 	c->remotes[c->n++] = remote;
 }
 
+/* What --cache-from names may also be an image with a cache inside. */
+static int add_image(struct opening *o, const struct build_cache_spec *s, struct cairn_err *err)
+{
+	struct build_caches *c = o->c;
+	struct remote *remote = NULL;
+	char name[REFERENCE_TEXT_MAX];
+	struct reference ref;
+	const char *place;
+
+	if (s->to || s->no_image || s->type != BUILD_CACHE_REGISTRY)
+		return 0;
+	TRY(parse_ref(s, &ref, err));
+	place = arena_printf(c->arena, "image;%s", reference_text(&ref, name));
+	if (find_open(o, place))
+		return 0;
+	TRY(remote_open_inline(registry_session_registry(o->opts->net), &ref, o->opts->platform,
+	                       &remote, err));
+	o->all[o->n++] = (struct opened){ place, remote };
+	c->images[c->n_images++] = remote;
+	add_read(c, remote);
+	return 0;
+}
+
 static int open_all(struct opening *o, struct cairn_err *err)
 {
 	for (size_t i = 0; i < o->opts->n; i++) {
@@ -258,6 +281,7 @@ static int open_all(struct opening *o, struct cairn_err *err)
 			add_target(o, s, remote);
 		else
 			add_read(o->c, remote);
+		TRY(add_image(o, s, err));
 	}
 	return 0;
 }
@@ -270,10 +294,11 @@ int build_caches_open(const struct build_caches_opts *opts, struct build_caches 
 	int r;
 
 	c->arena = arena_new();
-	c->remotes = arena_array(c->arena, struct remote *, opts->n + 1);
+	c->remotes = arena_array(c->arena, struct remote *, 2 * opts->n + 1);
+	c->images = arena_array(c->arena, struct remote *, opts->n + 1);
 	c->targets = arena_array(c->arena, struct publish_target, opts->n + 1);
 	c->s3 = arena_array(c->arena, struct build_s3, opts->n + 1);
-	o.all = arena_array(c->arena, struct opened, opts->n + 1);
+	o.all = arena_array(c->arena, struct opened, 2 * opts->n + 1);
 	build_scopes(opts->envp, c->arena, &o.ci);
 	r = open_all(&o, err);
 	c->opened = arena_array(c->arena, struct remote *, o.n + 1);

@@ -52,9 +52,10 @@ struct build_run {
 	struct supply *supply;
 	struct publisher *publisher;
 	struct mount_cache *mounts; /* NULL: cache mounts stay on this machine */
-	bool published; /* it was waited for */
+	bool published;             /* it was waited for */
 	struct build_warnings *warnings;
-	int64_t started; /* clock_monotonic() */
+	VEC(struct inline_entry) inlined; /* what type=inline puts into the image */
+	int64_t started;                  /* clock_monotonic() */
 	struct interrupt *interrupt;
 	int cancel_fd; /* of the interrupt */
 };
@@ -86,6 +87,8 @@ int build_buildkit_export(struct build_run *r, struct cairn_err *err);
 int build_remote_parse(struct build_run *r, struct cairn_err *err);
 /* Open what the options name; sets options of engine and outputs, whose own are set before. */
 int build_remote_open(struct build_run *r, struct cairn_err *err);
+/* With type=inline: put the cache into the image. */
+int build_remote_inline(struct build_run *r, struct engine_image *im, struct cairn_err *err);
 /* Show what other threads had to say. Main thread. */
 void build_remote_warnings(struct build_run *r);
 /* Wait until finished steps are published; result: of the build. */

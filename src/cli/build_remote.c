@@ -74,6 +74,7 @@ static int add_configured(struct build_run *r, const struct workspace_cache *c,
 
 		TRY(build_cache_from_attrs(what, c->type, &c->attrs, to == 1, r->a, s, err));
 		s->max = s->max || !image_kvs_get(&c->attrs, S("mode"));
+		s->no_image = true;
 		if (c->scope.len)
 			s->scope = arena_cstr(r->a, c->scope);
 		s->fallbacks = fallbacks;
@@ -126,9 +127,26 @@ static struct registry *registry(void *ctx)
 	return registry_session_registry(ctx);
 }
 
+/* What goes into the image itself: the steps that it stands on. */
+static void note_inline(struct build_run *r, const struct publish_step *step)
+{
+	cleanup_strbuf struct strbuf text;
+
+	strbuf_init(&text, RECORD_MAX);
+	record_encode(step->record, &text);
+	if (step->on_target_chain && !text.overflow)
+		vec_push(&r->inlined,
+		         (struct inline_entry){ step->key, arena_str(r->a, strbuf_view(&text)) });
+}
+
 static void step_result(void *ctx, const struct publish_step *step)
 {
-	publisher_step(ctx, step);
+	struct build_run *r = ctx;
+
+	if (r->caches->inline_cache)
+		note_inline(r, step);
+	if (r->publisher)
+		publisher_step(r->publisher, step);
 }
 
 /* What cairn.yaml says about hosts, and before it what an output says. */
@@ -188,15 +206,13 @@ static void open_publisher(struct build_run *r)
 		return;
 	}
 	r->publisher = publisher_new(&o);
-	r->eopts.step_result = step_result;
-	r->eopts.step_result_ctx = r->publisher;
 }
 
 int build_remote_open(struct build_run *r, struct cairn_err *err)
 {
 	const struct output *push = first_push(r);
 	struct layer_blob_form form = { 0 };
-	struct build_caches_opts o = { .envp = r->ctx->envp };
+	struct build_caches_opts o = { .envp = r->ctx->envp, .platform = &r->gopts.platform };
 
 	TRY(add_all_configured(r, err));
 	/* Also without caches: what the store only describes comes from where it once came from. */
@@ -212,6 +228,10 @@ int build_remote_open(struct build_run *r, struct cairn_err *err)
 	TRY(build_caches_open(&o, &r->caches, err));
 	open_supply(r);
 	open_publisher(r);
+	if (r->publisher || r->caches->inline_cache) {
+		r->eopts.step_result = step_result;
+		r->eopts.step_result_ctx = r;
+	}
 	r->net_pool = pool_new(NET_THREADS);
 	r->eopts.supply = r->supply;
 	r->eopts.net = r->net_pool;
@@ -222,6 +242,39 @@ int build_remote_open(struct build_run *r, struct cairn_err *err)
 	r->oopts.registry = registry;
 	r->oopts.registry_ctx = r->net;
 	return 0;
+}
+
+/* --- a cache in the image ------------------------------------------------------------------ */
+
+/* Entries of images that were read stay: the same image is made again on an empty machine. */
+static void take_over(struct build_run *r)
+{
+	for (size_t i = 0; i < r->caches->n_images; i++) {
+		const struct inline_entry *list = NULL;
+		size_t n = 0;
+
+		remote_inline_entries(r->caches->images[i], &list, &n);
+		for (size_t k = 0; k < n; k++)
+			vec_push(&r->inlined, list[k]);
+	}
+}
+
+int build_remote_inline(struct build_run *r, struct engine_image *im, struct cairn_err *err)
+{
+	cleanup_strbuf struct strbuf text;
+
+	strbuf_init(&text, IMAGE_CONFIG_MAX);
+	if (!r->caches || !r->caches->inline_cache)
+		return 0;
+	if (r->oopts.has_epoch) {
+		build_run_warn(r, S("no cache is put into the image: its times are changed"));
+		return 0;
+	}
+	take_over(r);
+	TRY(inline_add(im->config, r->inlined.ptr, r->inlined.len, &text, err));
+	im->config = arena_str(r->a, strbuf_view(&text));
+	im->config_digest = digest_of(im->config.ptr, im->config.len);
+	return engine_image_register(r->store, im, err);
 }
 
 /* --- the end -----------------------------------------------------------------------------------
@@ -273,6 +326,7 @@ void build_remote_free(struct build_run *r)
 	outputs_free(r->outputs);
 	r->outputs = NULL;
 	publisher_free(r->publisher);
+	vec_free(&r->inlined);
 	mount_cache_free(r->mounts);
 	pool_free(r->net_pool);
 	supply_free(r->supply);

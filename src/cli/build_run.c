@@ -183,8 +183,8 @@ static int check_tags(const struct build_run *r, struct cairn_err *err)
 static int plan(struct build_run *r, struct cairn_err *err)
 {
 	TRY(build_set_pairs(r, err));
-	TRY(open_outputs(r, err));
 	TRY(build_set_graph_opts(r, err));
+	TRY(open_outputs(r, err));
 	TRY(graph_lower(r->df, r->path, &r->gopts, &r->graph, err));
 	TRY(show_warnings(r, err));
 	TRY(build_set_engine_opts(r, err));
@@ -209,6 +209,7 @@ static int finish(struct build_run *r, struct engine_image *im, struct cairn_err
 	struct progress_result result = { .ok = true };
 	struct outputs_result made = { 0 };
 
+	TRY(build_remote_inline(r, im, err));
 	TRY(outputs_finish(r->outputs, im, &made, err));
 	TRY(tag_image(r, im, names, err));
 	build_mounts_finish(r, 0);

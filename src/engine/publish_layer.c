@@ -56,7 +56,11 @@ static int make_here(struct pub_layer *l, struct cairn_err *err)
 		TRY(layer_blob_get(&src, &form, &blob, err));
 	}
 	l->here = true;
-	return layer_blob_index(p->opts.store, own_id(l), &blob.digest, &l->index, err);
+	TRY(layer_blob_index(p->opts.store, own_id(l), &blob.digest, &l->index, err));
+	pthread_mutex_lock(&p->lock);
+	image_kvs_set(p->arena, &l->index.annotations, S(REMOTE_INDEX_ANNOTATION), S("1"));
+	pthread_mutex_unlock(&p->lock);
+	return 0;
 }
 
 int pub_layer_make(struct pub_layer *l, struct cairn_err *err)

@@ -357,6 +357,27 @@ exchange() { # KIND
 	[ "$(ran)" -eq 1 ]
 }
 
+@test "a cache inside the image itself" {
+	go --push -t "$REG/app:1" --cache-to type=inline
+	local first
+	first=$(jq -r '."containerimage.digest"' "$OUT/m.json")
+	skopeo inspect --tls-verify=false --config --raw "docker://$REG/app:1" | jq -e '."cairn.cache.v1".entries | length == 5'
+	machine two # the same image, bit for bit
+	go --push -t "$REG/app:2" --cache-from "$REG/app:1" --cache-to type=inline
+	[ "$(ran)" -eq 0 ]
+	[ "$(jq -r '."containerimage.digest"' "$OUT/m.json")" = "$first" ]
+	machine three
+	echo changed >"$CTX/a.txt"
+	go --cache-from "$REG/app:2" -t app
+	[ "$(ran)" -ge 2 ]
+	[ "$(ran)" -le 4 ] # what the image does not stand on is not in it
+	run "$CAIRN" run --rm app cat /all
+	[ "$output" = $'changed\ntool\nmore' ]
+	machine four # an image without one, and one that is not there
+	go --cache-from "$REG/base:1" --cache-from "$REG/none:1"
+	[ "$(ran)" -eq 6 ]
+}
+
 # --- pushes ---------------------------------------------------------------------
 
 @test "a pushed image runs here and is what other programs expect" {
