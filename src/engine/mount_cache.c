@@ -64,11 +64,6 @@ int mount_cache_fd(const struct mount_cache *c)
 	return pool_fd(c->net);
 }
 
-void mount_cache_collect(struct mount_cache *c)
-{
-	pool_collect(c->net);
-}
-
 /* ---- for people ---- */
 
 static void emit(struct mount_cache *c, struct build_event ev)
@@ -89,13 +84,13 @@ void mount_warn(struct mount_cache *c, unsigned step, const char *fmt, ...)
 }
 
 void mount_tell(struct mount_cache *c, const struct cache_mount *m, const char *text,
-                uint64_t bytes)
+                uint64_t bytes, uint64_t total)
 {
 	emit(c, (struct build_event){ .kind = EVENT_PROGRESS,
 	                              .step = m->use.step,
 	                              .text = str_of(text),
 	                              .current = bytes,
-	                              .total = bytes });
+	                              .total = total });
 }
 
 int mount_check_stop(const struct mount_cache *c, struct cairn_err *err)
@@ -317,6 +312,8 @@ struct restore_task {
 	void *ctx;
 	int64_t started;
 	atomic_uint_least64_t bytes; /* that came */
+	uint64_t shown;              /* of them */
+	struct restore_task *next;   /* of those that run */
 };
 
 /* A pack on its way. */
@@ -420,15 +417,19 @@ static int restore(void *ctx, struct cairn_err *err)
 
 static void restored(void *ctx, int result, const struct cairn_err *err)
 {
-	struct restore_task *t = ctx;
+	struct restore_task *t = ctx, **at;
 	struct mount_cache *c = t->m->c;
 	char text[512], time[32];
+
+	for (at = &c->restores; *at != t;)
+		at = &(*at)->next;
+	*at = t->next;
 
 	if (result == 0) {
 		(void)num_human_ns((uint64_t)(clock_monotonic() - t->started), time, sizeof(time));
 		(void)snprintf(text, sizeof(text), "restored cache mount %.*s from %s in %s,",
 		               STR(t->m->use.target), remote_name(t->remote), time);
-		mount_tell(c, t->m, text, atomic_load(&t->bytes));
+		mount_tell(c, t->m, text, atomic_load(&t->bytes), atomic_load(&t->bytes));
 	} else if (result != CAIRN_E_CANCELLED) {
 		mount_warn(c, t->m->use.step, "cache mount %.*s is not restored from %s: %s",
 		           STR(t->m->use.target), remote_name(t->remote), err->msg);
@@ -455,8 +456,32 @@ void mount_cache_restore(struct mount_cache *c, const struct mount_use *use, str
 		                    .p = m->newest,
 		                    .done = done,
 		                    .ctx = ctx,
-		                    .started = clock_monotonic() };
+		                    .started = clock_monotonic(),
+		                    .next = c->restores };
+	c->restores = t;
 	pool_add(c->net, (struct pool_task){ restore, restored, t, free });
+}
+
+/* How far they are. */
+static void show_restores(struct mount_cache *c)
+{
+	for (struct restore_task *t = c->restores; t; t = t->next) {
+		uint64_t bytes = atomic_load(&t->bytes);
+		char text[512];
+
+		if (bytes == t->shown || bytes >= t->p.packed)
+			continue;
+		t->shown = bytes;
+		(void)snprintf(text, sizeof(text), "restoring cache mount %.*s",
+		               STR(t->m->use.target));
+		mount_tell(c, t->m, text, bytes, t->p.packed);
+	}
+}
+
+void mount_cache_collect(struct mount_cache *c)
+{
+	pool_collect(c->net);
+	show_restores(c);
 }
 
 void mount_cache_stop_restores(struct mount_cache *c)

@@ -41,10 +41,11 @@ struct cache_mount {
 struct mount_cache {
 	struct mount_cache_opts o;
 	struct arena *arena;
-	struct pool *net;  /* transfers; tasks that mostly wait */
-	struct map mounts; /* key -> struct cache_mount */
-	bool all_ids;      /* files of any owner can be made here */
-	atomic_bool stop;  /* everything ends soon */
+	struct pool *net;              /* transfers; tasks that mostly wait */
+	struct map mounts;             /* key -> struct cache_mount */
+	struct restore_task *restores; /* that run; the main thread's */
+	bool all_ids;                  /* files of any owner can be made here */
+	atomic_bool stop;              /* everything ends soon */
 	atomic_bool stop_restores;
 	atomic_bool *bad;      /* remotes that failed: those of `from`, then those of `to` */
 	atomic_bool finishing; /* nobody else of this process uses a mount any more */
@@ -54,7 +55,7 @@ struct mount_cache {
 void mount_warn(struct mount_cache *c, unsigned step, const char *fmt, ...) PRINTF(3, 4);
 /* "restored cache mount /root/.cache in 1.2s (from s3://...)" with its bytes. */
 void mount_tell(struct mount_cache *c, const struct cache_mount *m, const char *text,
-                uint64_t bytes);
+                uint64_t bytes, uint64_t total);
 
 /* Fails with CAIRN_E_CANCELLED when everything is to end. */
 int mount_check_stop(const struct mount_cache *c, struct cairn_err *err);

@@ -392,7 +392,7 @@ static void tell(struct save_task *t, const struct target *g)
 		(void)num_human_ns((uint64_t)g->ns, time, sizeof(time));
 		(void)snprintf(text, sizeof(text), "saved cache mount %.*s to %s in %s,",
 		               STR(t->m->use.target), remote_name(g->remote), time);
-		mount_tell(t->c, t->m, text, g->sent);
+		mount_tell(t->c, t->m, text, g->sent, g->sent);
 		break;
 	case SAVE_DROP:
 	case SAVE_TOO_LARGE:
