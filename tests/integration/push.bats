@@ -74,6 +74,7 @@ seed() { # IMAGE NAME:TAG [OPTION...]
 start_proxy() { # OPTION...
 	PROXY_LOG=$BATS_TEST_TMPDIR/proxy.log
 	: >"$PROXY_LOG"
+	rm -f "$BATS_TEST_TMPDIR/proxy.port" # of an earlier one
 	python3 "$BATS_TEST_DIRNAME/slow_proxy.py" "$PORT" "$PROXY_LOG" "$@" >"$BATS_TEST_TMPDIR/proxy.port" 3>&- &
 	HELPERS+=("$!")
 	wait_line "$BATS_TEST_TMPDIR/proxy.port"
@@ -380,7 +381,8 @@ other_home() {
 	local from=$REG
 	start_registry b
 	start_proxy --cut-upload 30000000
-	ok copy "$from/base:1" "$REG/app:1"
+	ok copy --jobs 1 "$from/base:1" "$REG/app:1"
+	grep -q 'cut upload' "$PROXY_LOG"
 	[ "$(inspect app:1 | jq -r .Digest)" = "$(<"$BATS_FILE_TMPDIR/big.digest")" ]
 	skopeo --insecure-policy copy -q --src-tls-verify=false "docker://$REG/app:1" "oci:$BATS_TEST_TMPDIR/oci"
 }
