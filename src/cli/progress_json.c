@@ -82,6 +82,8 @@ static void event(struct progress *p, struct progress_step *step, const struct b
 		json_object_set_new(j, "current", json_integer((json_int_t)ev->current));
 		json_object_set_new(j, "total", json_integer((json_int_t)ev->total));
 	}
+	if (ev->kind == EVENT_CACHED && ev->from)
+		json_object_set_new(j, "from", json_string(ev->from));
 	if (ev->kind == EVENT_DONE || ev->kind == EVENT_CACHED)
 		set_cost(j, &ev->cost);
 	if (step && ev->kind == EVENT_FAILED)

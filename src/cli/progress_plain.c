@@ -55,13 +55,15 @@ static void advance(struct progress *p, struct progress_step *step, struct strbu
 	strbuf_char(b, '\n');
 }
 
-static void ending(struct progress *p, struct progress_step *step, struct strbuf *b)
+static void ending(struct progress *p, struct progress_step *step, const char *from,
+                   struct strbuf *b)
 {
 	double s = state_seconds(step, p->now_ns);
 
 	switch_to(p, step, step->status == STEP_CACHED, b);
 	if (step->status == STEP_CACHED)
-		strbuf_printf(b, "#%u CACHED\n", step->id);
+		strbuf_printf(b, "#%u CACHED%s%s\n", step->id, from ? " from " : "",
+		              from ? from : "");
 	else if (step->status == STEP_DONE)
 		strbuf_printf(b, "#%u DONE %.1fs\n", step->id, s);
 	else if (step->status == STEP_CANCELED)
@@ -88,7 +90,7 @@ static void event(struct progress *p, struct progress_step *step, const struct b
 	} else if (ev->kind == EVENT_PROGRESS) {
 		advance(p, step, &b);
 	} else {
-		ending(p, step, &b);
+		ending(p, step, ev->from, &b);
 	}
 	view_write(p, &b);
 }

@@ -89,9 +89,32 @@ bool engine_demoted(const struct engine_build *b)
 	return b->demoted;
 }
 
+static void inherit_from(struct step *of, const char *from)
+{
+	if (!of->needed && !of->from)
+		of->from = from;
+}
+
+/* Steps below a hit of a remote, which are not looked at, come from there as well. */
+static void set_origins(struct engine_build *b)
+{
+	for (size_t i = b->n; i-- > 0;) { /* what a step stands on comes before it */
+		const struct step *s = &b->steps[i];
+		const struct graph_node *n = s->node;
+
+		if (!s->from)
+			continue;
+		if (n->parent)
+			inherit_from(build_step(b, n->parent), s->from);
+		for (size_t k = 0; k < n->n_inputs; k++)
+			inherit_from(build_step(b, n->inputs[k]), s->from);
+	}
+}
+
 /* All steps in the order of the Dockerfile; those that a hit made unnecessary are cached too. */
 static void announce(struct engine_build *b)
 {
+	set_origins(b);
 	for (size_t i = 0; i < b->n; i++) {
 		b->steps[i].number = ++b->n_numbers;
 		step_emit(&b->steps[i], EVENT_PLAN);

@@ -139,7 +139,8 @@ cache_blobs() { # FIND-OPTION...
 	[ "$(unpacked)" = 0 ]
 	[ "$(wc -l <"$LOG")" -le 12 ]
 	[ "$(requests 'GET /v2/cache/blobs')" = 0 ]
-	[ "$(requests 'GET /v2/cache/manifests')" = 1 ]
+	[ "$(requests 'GET /v2/cache/manifests/cairn')" = 1 ]
+	[ "$(grep -c "CACHED from $REG/cache" <<<"$output")" = 10 ]
 }
 
 @test "a COPY after hits: indexes, and no layer" {
