@@ -174,6 +174,27 @@ static int read_window(void *ctx, uint64_t offset, void *p, size_t n, size_t *re
 	return w->of->read(w->of->ctx, w->from + offset, p, n, ret_n, err);
 }
 
+/* Before the next attempt; once for each failure. */
+static int wait_turn(struct upload *u, const struct http_response *resp, struct cairn_err *err)
+{
+	if (!u->waited)
+		TRY(http_retry_wait(u->r->opts.http, &u->retry, resp, err));
+	u->waited = resp != NULL;
+	return 0;
+}
+
+/* A busy registry says how long to wait: Retry-After. */
+static int busy(struct upload *u, const struct http_response *resp, struct cairn_err *err)
+{
+	struct cairn_err why = *err;
+
+	if (http_status_transient(resp->status))
+		TRY(wait_turn(u, resp, err));
+	*err = why;
+	err->code = CAIRN_E_TRANSIENT;
+	return err->code;
+}
+
 /* Is it an answer after which the upload may go on, or only from the start? */
 static int piece_refused(struct upload *u, const struct registry_call *call,
                          const struct http_response *resp, struct cairn_err *err)
@@ -182,10 +203,8 @@ static int piece_refused(struct upload *u, const struct registry_call *call,
 
 	(void)registry_fail(call, resp, "upload", err);
 	u->shaky = true;
-	if (status == 416 || http_status_transient(status)) { /* ask where it stands */
-		err->code = CAIRN_E_TRANSIENT;
-		return err->code;
-	}
+	if (status == 416 || http_status_transient(status))
+		return busy(u, resp, err); /* then ask where it stands */
 	return status == 404 || status == 400 ? lose(u, err) : err->code;
 }
 
@@ -243,7 +262,7 @@ static int recover(struct upload *u, uint64_t start, uint64_t end, struct cairn_
 
 	u->shaky = true;
 	do {
-		TRY(http_retry_wait(u->r->opts.http, &u->retry, NULL, err));
+		TRY(wait_turn(u, NULL, err));
 		rc = ask(u, &at, err);
 	} while (rc == CAIRN_E_TRANSIENT && !u->lost);
 	TRY(rc);
@@ -299,10 +318,8 @@ static int put_refused(struct upload *u, const struct registry_call *call,
 	bool there = false;
 
 	(void)registry_fail(call, resp, "upload", err);
-	if (http_status_transient(resp->status)) {
-		err->code = CAIRN_E_TRANSIENT;
-		return err->code;
-	}
+	if (http_status_transient(resp->status))
+		return busy(u, resp, err);
 	if (resp->status != 400 && resp->status != 404 && resp->status != 416)
 		return err->code;
 	if (!u->shaky) /* nothing happened on the way: it is the bytes */
@@ -337,7 +354,7 @@ int upload_again(struct upload *u, bool *ret_there, struct cairn_err *err)
 {
 	struct cairn_err ignored;
 
-	TRY(http_retry_wait(u->r->opts.http, &u->retry, NULL, err));
+	TRY(wait_turn(u, NULL, err));
 	if (registry_blob_has(u->r, u->repo, &u->blob->digest, ret_there, &ignored) < 0)
 		*ret_there = false;
 	return 0;

@@ -32,6 +32,7 @@ struct upload {
 	uint64_t least; /* at least, but for the last one: what the registry asks for; else 0 */
 	bool lost;      /* the upload is of no use any more */
 	bool shaky;     /* a transfer broke: the registry may have got other bytes */
+	bool waited;    /* after the last failure, as long as the registry asked for */
 	struct http_retry retry;
 };
 

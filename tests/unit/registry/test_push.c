@@ -244,6 +244,15 @@ static const struct upload_case uploads[] = {
 	  CAIRN_E_SYNTAX,
 	  "answered 413" },
 	{ "no Location", 64, { POST(202, NULL) }, CAIRN_E_SYNTAX, "without a Location" },
+	{ "busy for ever",
+	  8,
+	  { OPENED, PATCH("/u?s=0", "0-7", NULL, 503, NULL), ASK("/u?s=0", 204, "Range: 0-0"),
+	    PATCH("/u?s=0", "0-7", NULL, 429, "Retry-After: 0"), ASK("/u?s=0", 204, "Range: 0-0"),
+	    PATCH("/u?s=0", "0-7", NULL, 503, NULL), ASK("/u?s=0", 204, "Range: 0-0"),
+	    PATCH("/u?s=0", "0-7", NULL, 503, NULL), ASK("/u?s=0", 204, "Range: 0-0"),
+	    PATCH("/u?s=0", "0-7", NULL, 503, NULL) },
+	  CAIRN_E_TRANSIENT,
+	  "answered 503, 5 times" },
 	{ "it never comes back",
 	  8,
 	  { OPENED, BROKEN("PATCH", "/u?s=0"), ASK("/u?s=0", 204, "Range: 0-0"),
@@ -656,8 +665,7 @@ void test_push__ranges(void **state)
 		world_init(&w, NULL, "localhost/a", steps, n);
 		rc = registry_blob_range(w.registry, &w.ref, &w.blob, cases[i].offset, cases[i].len,
 		                         &sink, &err);
-		if (rc != cases[i].code ||
-		    !strstr(rc < 0 ? err.msg : out.ptr, cases[i].want))
+		if (rc != cases[i].code || !strstr(rc < 0 ? err.msg : out.ptr, cases[i].want))
 			fail_msg("case %zu: %d, %s", i, rc, rc < 0 ? err.msg : "");
 		assert_int_equal(fake_played(), n);
 	}
