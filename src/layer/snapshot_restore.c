@@ -235,10 +235,31 @@ static int unpack_pack(void *ctx, size_t i, struct cairn_err *err)
 
 /* ---- what is there already ---- */
 
-static bool same_meta(const struct layer_entry *a, const struct layer_entry *b)
+/* Is the file as the entry wants it, without capabilities on either side? */
+static bool same_meta(const struct stat *st, const struct layer_entry *was,
+                      const struct layer_entry *e)
 {
-	return a->mode == b->mode && a->uid == b->uid && a->gid == b->gid && a->mtime == b->mtime &&
-	       !a->n_xattrs && !b->n_xattrs;
+	return (st->st_mode & 07777) == e->mode && st->st_uid == e->uid && st->st_gid == e->gid &&
+	       snapshot_time(&st->st_mtim) == e->mtime && !was->n_xattrs && !e->n_xattrs;
+}
+
+/* Does the file hold what the entry says? */
+static bool has_content(int fd, const struct layer_entry *e)
+{
+	cleanup_free char *buf = xmalloc(OUT_SIZE);
+	struct cairn_err ignored;
+	struct sha256 h;
+	struct digest d;
+	size_t n = 0;
+
+	sha256_init(&h);
+	do {
+		if (fs_read_full(fd, buf, OUT_SIZE, &n, "a file of a cache mount", &ignored) < 0)
+			return false;
+		sha256_add(&h, buf, n);
+	} while (n == OUT_SIZE);
+	d = sha256_end(&h);
+	return digest_eq(&d, &e->digest);
 }
 
 /* The old directory's file of that entry, when it is still what it was; else -1. */
@@ -247,16 +268,15 @@ static int open_old(const struct snapshot_restore *o, const struct layer_entry *
 {
 	const struct snapshot_stat *known = &o->old.stats[e - o->old.snapshot->index->entries];
 	cleanup_free char *path = str_dup(e->path);
-	cleanup_fd int fd = -1;
+	cleanup_fd int fd = fs_open_beneath(o->old_dirfd, path, O_RDONLY | O_NONBLOCK);
 
-	if (!known->ino)
-		return -1;
-	fd = fs_open_beneath(o->old_dirfd, path, O_RDONLY | O_NONBLOCK);
 	if (fd < 0 || fstat(fd, ret_st) < 0 || !S_ISREG(ret_st->st_mode) ||
-	    (uint64_t)ret_st->st_ino != known->ino ||
-	    snapshot_time(&ret_st->st_ctim) != known->changed ||
 	    (uint64_t)ret_st->st_size != e->size)
 		return -1;
+	/* Reading it is cheaper than having it sent. */
+	if ((uint64_t)ret_st->st_ino != known->ino ||
+	    snapshot_time(&ret_st->st_ctim) != known->changed)
+		return has_content(fd, e) ? steal_fd(&fd) : -1;
 	return steal_fd(&fd);
 }
 
@@ -284,7 +304,7 @@ static int take_old(struct restore *r, struct outdir *out, const struct layer_en
 		return 0;
 	*ret_done = true;
 	/* Its second name is the only one soon, unless it has more of them. */
-	if (same_meta(have, e) && st.st_nlink == 1 && link_old(fd, out, e->path) == 0)
+	if (same_meta(&st, have, e) && st.st_nlink == 1 && link_old(fd, out, e->path) == 0)
 		return 0;
 	TRY(outdir_create(out, e->path, &to, err));
 	TRY(copy_all(fd, to, e->size, e, err));

@@ -109,11 +109,11 @@ FILL='mkdir -p a/b empty && head -c 300000 /dev/urandom > a/big && echo one > a/
 @test "nothing is sent when nothing changed, and nothing is restored over what is as new" {
 	mounts < <(look_at target=/c 'echo x > x')
 	local pointer
-	pointer=$(sha256sum $(pointers))
+	pointer=$(sha256sum "$(pointers)")
 	mounts < <(look_at target=/c '[ -f x ]')
 	[[ $output != *"restored cache mount"* ]]
 	[[ $output != *"saved cache mount"* ]]
-	[ "$pointer" = "$(sha256sum $(pointers))" ]
+	[ "$pointer" = "$(sha256sum "$(pointers)")" ]
 }
 
 @test "a build in which nothing runs does not ask for mounts" {
