@@ -442,6 +442,8 @@ int build_run(const struct cli_build_opts *o, struct cairn_ctx *ctx, int *ret_st
 		if (i)
 			(void)fprintf(ctx->err, "cairn: warning: %s; building it again\n",
 			              err->msg);
+		if (i == ATTEMPTS - 1) /* enough was promised in vain */
+			supply_doubt_all(template.doubts);
 		again = false;
 		got = build_once(&template, ret_status, &again, err);
 	}

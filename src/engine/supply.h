@@ -29,6 +29,8 @@ struct pool;
 struct supply_doubts;
 struct supply_doubts *supply_doubts_new(void);
 void supply_doubts_free(struct supply_doubts *d); /* NULL is fine */
+/* No remote is believed any more: for the last attempt. */
+void supply_doubt_all(struct supply_doubts *d);
 
 struct supply_opts {
 	struct store *store; /* never NULL */
