@@ -31,7 +31,7 @@ struct cli_build_opts {
 	bool quiet;                           /* as --progress=quiet */
 	struct cli_list outputs;              /* see build_output_parse(); empty: into the store */
 	bool push;                            /* as -o type=registry */
-	const char *cache_mounts; /* see build_mounts_parse() */
+	const char *cache_mounts;             /* see build_mounts_parse() */
 	struct cli_list cache_from, cache_to; /* see build_cache_parse() */
 	struct cli_list ulimits;              /* see build_ulimit_parse() */
 	uint64_t shm_size;                    /* bytes of /dev/shm; 0: 64 MiB */

@@ -1,6 +1,5 @@
 #include "publish.h"
 
-#include <poll.h>
 #include <stdio.h>
 #include <sys/sysinfo.h>
 
@@ -9,8 +8,6 @@
 
 #define UPLOADS    4 /* at once, where nothing else is wished */
 #define PRESS_NICE 10
-#define TICK_MS    80
-#define SLOW_NS    (CLOCK_SEC / 4) /* a wait that is worth telling */
 
 /* --- beginning and end ------------------------------------------------------- */
 
@@ -453,7 +450,7 @@ static void show_warnings(struct publisher *p)
 	}
 }
 
-static void collect(struct publisher *p)
+void pub_collect(struct publisher *p)
 {
 	pool_collect(p->makers);
 	pool_collect(p->net);
@@ -465,7 +462,7 @@ void publisher_step(struct publisher *p, const struct publish_step *step)
 	cleanup_strbuf struct strbuf record;
 	str kept = { 0 };
 
-	collect(p);
+	pub_collect(p);
 	strbuf_init(&record, RECORD_MAX);
 	record_encode(step->record, &record);
 	if (record.overflow)
@@ -529,137 +526,4 @@ const char *publisher_has(struct publisher *p, const struct digest *diff_id,
 	}
 	pthread_mutex_unlock(&p->lock);
 	return found;
-}
-
-/* --- waiting -------------------------------------------------------------------------- */
-
-struct waiting {
-	struct publisher *p;
-	const struct publish_wait *opts;
-	int64_t started;
-	bool shown; /* the step was announced */
-	str name;
-};
-
-static void emit(const struct waiting *w, enum event_kind kind, const struct cairn_err *err)
-{
-	struct build_event ev = { .kind = kind,
-		                  .time_ns = clock_monotonic(),
-		                  .step = w->opts->step,
-		                  .name = w->name,
-		                  .exit_code = -1,
-		                  .err = err };
-
-	if (kind == EVENT_DONE || kind == EVENT_FAILED)
-		ev.cost.wall_ns = (uint64_t)(ev.time_ns - w->started);
-	w->p->opts.observer->event(w->p->opts.observer->ctx, &ev);
-}
-
-static void emit_progress(struct waiting *w)
-{
-	struct publisher *p = w->p;
-	struct build_event ev = { .kind = EVENT_PROGRESS, .step = w->opts->step };
-	char text[64];
-	size_t open;
-
-	if (!w->shown) {
-		emit(w, EVENT_PLAN, NULL);
-		emit(w, EVENT_START, NULL);
-		w->shown = true;
-	}
-	pthread_mutex_lock(&p->lock);
-	open = p->open;
-	ev.current = p->done;
-	ev.total = p->total;
-	if (p->parts)
-		(void)snprintf(text, sizeof(text), "publishing %u layer%s", p->parts,
-		               p->parts == 1 ? "" : "s");
-	else
-		(void)snprintf(text, sizeof(text), "publishing %zu step%s", open,
-		               open == 1 ? "" : "s");
-	pthread_mutex_unlock(&p->lock);
-	ev.text = str_of(text);
-	ev.time_ns = clock_monotonic();
-	p->opts.observer->event(p->opts.observer->ctx, &ev);
-}
-
-/* Sleep until something changed, for a moment at most. */
-static bool all_done(struct publisher *p)
-{
-	struct timespec until;
-	int64_t at = clock_now() + TICK_MS * (CLOCK_SEC / 1000);
-	bool done;
-
-	until.tv_sec = (time_t)(at / CLOCK_SEC);
-	until.tv_nsec = (long)(at % CLOCK_SEC);
-	pthread_mutex_lock(&p->lock);
-	if (p->open)
-		(void)pthread_cond_timedwait(&p->changed, &p->lock, &until);
-	done = p->open == 0;
-	pthread_mutex_unlock(&p->lock);
-	return done;
-}
-
-static int wait_all(struct waiting *w, struct cairn_err *err)
-{
-	struct pollfd fd = { .fd = w->opts->cancel_fd, .events = POLLIN };
-
-	while (!all_done(w->p)) {
-		int64_t now = clock_monotonic();
-
-		collect(w->p);
-		if (now - w->started > SLOW_NS)
-			emit_progress(w);
-		if (w->opts->tick)
-			w->opts->tick(w->opts->tick_ctx, now);
-		if (fd.fd >= 0 && poll(&fd, 1, 0) > 0)
-			return cairn_fail(err, CAIRN_E_CANCELLED,
-			                  "stopped while finished steps were published");
-		if (w->opts->deadline && now > w->opts->deadline)
-			return cairn_fail(err, CAIRN_E_TIMEOUT,
-			                  "not all finished steps could be published in time");
-	}
-	return 0;
-}
-
-static int first_failure(const struct publisher *p, struct cairn_err *err)
-{
-	for (size_t i = 0; i < p->opts.n; i++) {
-		const struct pub_target *t = &p->targets[i];
-
-		if (!t->failed || t->opts->ignore_error)
-			continue;
-		*err = t->err;
-		return cairn_wrap(err, "the cache at %s was not written",
-		                  remote_name(t->opts->remote));
-	}
-	return 0;
-}
-
-int publisher_finish(struct publisher *p, const struct publish_wait *wait, struct cairn_err *err)
-{
-	struct waiting w = { .p = p, .opts = wait, .started = clock_monotonic() };
-	struct strbuf name;
-	int r;
-
-	strbuf_init(&name, 4096);
-	strbuf_cstr(&name, "publishing to ");
-	for (size_t i = 0; i < p->opts.n; i++)
-		strbuf_printf(&name, "%s%s", i ? ", " : "", remote_name(p->opts.targets[i].remote));
-	w.name = strbuf_view(&name);
-	r = wait_all(&w, err);
-	collect(p);
-	if (r == 0)
-		r = first_failure(p, err);
-	if (w.shown || r < 0) {
-		if (!w.shown)
-			emit(&w, EVENT_PLAN, NULL);
-		emit(&w,
-		     r == 0                   ? EVENT_DONE
-		     : r == CAIRN_E_CANCELLED ? EVENT_CANCELED
-		                              : EVENT_FAILED,
-		     err);
-	}
-	strbuf_done(&name);
-	return r;
 }

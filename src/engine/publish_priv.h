@@ -97,6 +97,11 @@ struct publisher {
 	uint64_t total, done; /* bytes of the parts of this build */
 };
 
+/* --- publish.c --- */
+
+/* Take what pools have finished; show what threads had to say. Main thread. */
+void pub_collect(struct publisher *p);
+
 /* --- publish_layer.c: the work on one layer; without the lock --- */
 
 /* Find out what the layer is called in its form and where it is. */
