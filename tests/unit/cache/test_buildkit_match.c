@@ -198,6 +198,36 @@ void test_buildkit_match__every_step_is_found(void **state)
 	assert_int_equal(n, 0);
 }
 
+/* An image with its cache inside, and a cache of mode=min: they have the image. The other stage has
+ * no result that would prove on what it stands; without the name of its base nothing is taken. */
+void test_buildkit_match__the_target_is_found(void **state)
+{
+	static const char *const caches[] = { "steps-inline", "steps-min" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(caches); i++) {
+		struct fixture x = { .named = true };
+		char *manifest = xasprintf("%s.manifest.json", caches[i]);
+		char *config = xasprintf("%s.config.json", caches[i]);
+		const struct buildkit_hit **hits;
+		struct buildkit_cache *c;
+		unsigned last;
+
+		setup(&x, "steps.Dockerfile");
+		c = open_cache(&x, manifest, config);
+		hits = arena_array(x.a, const struct buildkit_hit *, x.g->n_nodes);
+		buildkit_match(c, x.g, x.ops, x.a, hits);
+		last = x.g->target->last->id;
+		assert_non_null(hits[last]);
+		assert_int_equal(hits[last]->n, 14); /* the base's, and one for each step */
+		assert_non_null(hits[last]->layers[0].blob);
+		buildkit_cache_free(c);
+		teardown(&x);
+		free(manifest);
+		free(config);
+	}
+}
+
 /* The chain of a node, made up: a layer for the base and one for each step; every third RUN or
  * WORKDIR has changed nothing. */
 static void make_up(struct fixture *x, const struct graph_node *n, struct buildkit_export_step *s)
