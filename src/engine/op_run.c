@@ -194,7 +194,7 @@ static int fill_cache(const char *path, const struct graph_mount *m, struct cair
 static int add_cache(struct step *s, size_t i, struct cairn_err *err)
 {
 	const struct graph_mount *m = &s->node->run.mounts[i];
-	struct store_mount *mount = s->mounts[i];
+	struct store_mount *mount = mounts_get(s, i);
 
 	if (m->from.kind == GRAPH_FROM_NODE || m->from.kind == GRAPH_FROM_CONTEXT)
 		return cairn_fail(err, CAIRN_E_UNSUPPORTED,

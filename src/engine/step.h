@@ -262,6 +262,8 @@ int mounts_lock(struct step *s, bool *ret_ok, struct cairn_err *err);
 /* Begin to fill them from other machines; false: nothing to do. When all are there,
  * op_run_start() is called. */
 bool mounts_restore(struct step *s);
+/* The cache mount at index i of node->run.mounts, held; two with one id are one. */
+struct store_mount *mounts_get(const struct step *s, size_t i);
 /* The step's command ran and the step is over: let go of them, and see what is to be saved. */
 void mounts_used(struct step *s, bool ok);
 void mounts_release(struct step *s);

@@ -26,6 +26,22 @@ static bool is_cache(const struct step *s, size_t i)
 	return s->node->run.mounts[i].type == RUN_MOUNT_CACHE;
 }
 
+/* The first mount of the step that is the same directory: it alone is locked. */
+static size_t first_of(const struct step *s, size_t i)
+{
+	const struct graph_mount *m = s->node->run.mounts;
+
+	for (size_t k = 0; k < i; k++)
+		if (is_cache(s, k) && str_eq(m[k].id, m[i].id))
+			return k;
+	return i;
+}
+
+struct store_mount *mounts_get(const struct step *s, size_t i)
+{
+	return s->mounts[first_of(s, i)];
+}
+
 void mounts_release(struct step *s)
 {
 	for (size_t i = 0; s->mounts && i < s->node->run.n_mounts; i++) {
@@ -74,7 +90,7 @@ int mounts_lock(struct step *s, bool *ret_ok, struct cairn_err *err)
 		s->filled = arena_array(s->b->arena, bool, r->n_mounts);
 	}
 	for (size_t i = 0; i < r->n_mounts && *ret_ok; i++)
-		if (is_cache(s, i))
+		if (is_cache(s, i) && first_of(s, i) == i)
 			TRY(lock_one(s, i, ret_ok, err));
 	if (!*ret_ok)
 		mounts_release(s);

@@ -433,3 +433,11 @@ f" ]
 	run "$CAIRN" run rootmode stat -c %a /
 	[ "$output" = 711 ]
 }
+
+@test "two cache mounts of a step with one id are one directory" {
+	build_ok <<-'EOD'
+	FROM base
+	RUN --mount=type=cache,id=x,target=/a --mount=type=cache,id=x,target=/b,sharing=locked echo hi >/a/f && cat /b/f
+	EOD
+	wrote hi
+}
