@@ -118,8 +118,11 @@ int s3_new(const struct s3_opts *opts, struct s3_client **ret, struct cairn_err 
 	cleanup_s3 struct s3_client *c = NULL;
 
 	if (!valid_bucket(opts->bucket))
-		return cairn_fail(err, CAIRN_E_USAGE, "'%.80s' is not the name of an S3 bucket",
-		                  opts->bucket);
+		return cairn_fail(
+			err, CAIRN_E_USAGE,
+			"'%.80s' is not the name of an S3 bucket: 3 to 63 lower-case letters, "
+			"digits, '.' and '-'",
+			opts->bucket);
 	c = xcalloc(1, sizeof(*c));
 	(void)pthread_mutex_init(&c->lock, NULL);
 	c->aws = opts->aws;

@@ -199,6 +199,9 @@ mark() { # OPTION...: the base's mark as a step sees it
 	FROM $REG/app:1
 	END
 	[[ $output == *"without --pull"* ]]
+	run "$CAIRN" pull "$REG/app:1"
+	[ "$status" -eq 11 ]
+	[[ $output == *"a build without --pull uses"* ]]
 }
 
 @test "a digest is pinned: registry once, then the store" {
