@@ -30,9 +30,10 @@ class Registry:
     def missing(self):
         return None if shutil.which("docker-registry") else "docker-registry is not installed"
 
+    def running(self):
+        return self.server is not None
+
     def start(self):
-        if self.server:
-            return
         shutil.rmtree(self.data, ignore_errors=True)
         self.data.mkdir(parents=True)
         config = self.data.parent / "registry.json"
