@@ -63,6 +63,7 @@ static bool codebuild(char *const *envp, struct where *w)
 {
 	str trigger = env(envp, "CODEBUILD_WEBHOOK_TRIGGER"); /* branch/x, tag/x, pr/N */
 	str head = env(envp, "CODEBUILD_WEBHOOK_HEAD_REF"), name;
+	str source = env(envp, "CODEBUILD_SOURCE_VERSION");
 
 	if (!ctx_env(envp, "CODEBUILD_BUILD_ID") && !head.len)
 		return false;
@@ -72,6 +73,11 @@ static bool codebuild(char *const *envp, struct where *w)
 	w->head = without(without(head, S("refs/heads/")), S("refs/tags/"));
 	if (!w->head.len && str_cut(trigger, '/', &head, &name))
 		w->head = name;
+	/* A build that no event started: only what was asked for tells of a pull request. */
+	if (!w->head.len && (str_starts(source, S("pr/")) || str_starts(source, S("refs/pull/")))) {
+		w->pull_request = true;
+		w->head = without(without(source, S("refs/pull/")), S("pr/"));
+	}
 	return true;
 }
 

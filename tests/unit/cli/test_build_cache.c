@@ -172,6 +172,7 @@ void test_scope__of_branches(void **state)
 		    "CODEBUILD_WEBHOOK_BASE_REF=refs/heads/dev", "CODEBUILD_WEBHOOK_TRIGGER=pr/3" },
 		  "'pr~main' 'dev' ''" },
 		{ { "CODEBUILD_BUILD_ID=p:1", "CODEBUILD_WEBHOOK_TRIGGER=branch/b" }, "'b' ''" },
+		{ { "CODEBUILD_BUILD_ID=p:1", "CODEBUILD_SOURCE_VERSION=pr/7" }, "'pr~7' ''" },
 		{ { "CODEBUILD_BUILD_ID=p:1" }, "''" },
 	};
 
