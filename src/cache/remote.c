@@ -67,6 +67,7 @@ void remote_done(struct remote *r)
 	map_done(&r->damaged);
 	(void)pthread_mutex_destroy(&r->lock);
 	free(r->name);
+	free(r->server);
 }
 
 void remote_free(struct remote *r)
@@ -78,6 +79,26 @@ void remote_free(struct remote *r)
 const char *remote_name(const struct remote *r)
 {
 	return r->name;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+bool remote_same_place(const struct remote *a, const struct remote *b)
+{
+	return a->ops == b->ops && same_text(a->name, b->name) && same_text(a->server, b->server);
+}
+
+bool remote_same(const struct remote *a, const struct remote *b)
+{
+	if (!remote_same_place(a, b) || a->n_scopes != b->n_scopes)
+		return false;
+	for (size_t i = 0; i < a->n_scopes; i++)
+		if (strcmp(a->scopes[i], b->scopes[i]) != 0)
+			return false;
+	return true;
 }
 
 const char *remote_repository(const struct remote *r)

@@ -72,6 +72,11 @@ int remote_entry_decode(str text, struct arena *a, struct remote_entry *ret, str
 
 struct remote;
 
+/* Are their blobs at the same place? */
+bool remote_same_place(const struct remote *a, const struct remote *b);
+/* And do they read and write the same scopes? */
+bool remote_same(const struct remote *a, const struct remote *b);
+
 /* Receives a blob, in the calling thread. The digest is known to be right only when the
  * get function has returned 0. */
 struct remote_sink {

@@ -65,6 +65,7 @@ struct remote_ops {
 struct remote {
 	const struct remote_ops *ops;
 	char *name;                          /* remote_name() */
+	char *server;                        /* tells places of one name apart, or NULL */
 	char *scopes[REMOTE_SCOPES_MAX + 1]; /* as text; the one that is written comes first */
 	size_t n_scopes;
 	pthread_mutex_t lock; /* of damaged */

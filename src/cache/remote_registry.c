@@ -315,9 +315,10 @@ static int put_pointer(struct remote *r, const struct remote_doc *doc, bool *ret
 	TRY(head_tag(r, &base, &there, &now, err));
 	if (there)
 		TRY(last_number(r, &base, &n, &now, err));
-	*ret_lost =
-		there ? doc->when == REMOTE_ABSENT || strcmp(digest_text(&now).s, doc->version) != 0
-		      : doc->when == REMOTE_SAME;
+	*ret_lost = doc->when == REMOTE_ABSENT ? there
+	            : doc->when == REMOTE_SAME
+	                    ? !there || strcmp(digest_text(&now).s, doc->version) != 0
+	                    : false;
 	if (*ret_lost)
 		return 0;
 	set_number(&base, n ? n + 1 : 0, &ref);

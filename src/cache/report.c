@@ -11,8 +11,10 @@
 #define NAMES_MAX 1000
 
 static const char *const result_names[REPORT_RESULTS_] = {
-	[REPORT_RAN] = "ran",     [REPORT_HIT] = "hit",       [REPORT_UNNEEDED] = "unneeded",
-	[REPORT_WOULD] = "would", [REPORT_FAILED] = "failed",
+	[REPORT_RAN] = "ran",
+	[REPORT_HIT] = "hit",
+	[REPORT_WOULD] = "would",
+	[REPORT_FAILED] = "failed",
 };
 
 static const char *const part_names[REPORT_KINDS_] = {

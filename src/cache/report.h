@@ -54,10 +54,9 @@ struct report_part {
 };
 
 enum report_result {
-	REPORT_RAN,      /* executed */
-	REPORT_HIT,      /* answered by a cache */
-	REPORT_UNNEEDED, /* no hit needed it to be looked at */
-	REPORT_WOULD,    /* would run (before a build) */
+	REPORT_RAN,   /* executed */
+	REPORT_HIT,   /* answered by a cache, by itself or by a step above it */
+	REPORT_WOULD, /* would run (before a build) */
 	REPORT_FAILED,
 	REPORT_RESULTS_,
 };

@@ -220,7 +220,8 @@ void report_reason_text(const struct report_reason *r, struct strbuf *out)
 		strbuf_cstr(out, "--no-cache");
 		break;
 	case REPORT_FIRST:
-		strbuf_cstr(out, "never built: no earlier build of this Dockerfile is known");
+		strbuf_cstr(out,
+		            "never built: no earlier build is known, here or to the caches asked");
 		break;
 	case REPORT_NEW:
 		strbuf_cstr(out, "never built: the instruction is new");

@@ -201,7 +201,7 @@ int build_report_planned(struct build_run *r, struct report *ret, struct cairn_e
 static bool all_hits(const struct report *r)
 {
 	for (size_t i = 0; i < r->n_steps; i++)
-		if (r->steps[i].result != REPORT_HIT && r->steps[i].result != REPORT_UNNEEDED)
+		if (r->steps[i].result != REPORT_HIT)
 			return false;
 	return true;
 }
@@ -257,8 +257,9 @@ int build_report_keep(struct build_run *r, const struct engine_image *image, str
 static const struct {
 	const char *word, *color;
 } results[REPORT_RESULTS_] = {
-	[REPORT_RAN] = { "ran", "\033[33m" },       [REPORT_HIT] = { "hit", "\033[32m" },
-	[REPORT_UNNEEDED] = { "-", "\033[2m" },     [REPORT_WOULD] = { "would run", "\033[33m" },
+	[REPORT_RAN] = { "ran", "\033[33m" },
+	[REPORT_HIT] = { "hit", "\033[32m" },
+	[REPORT_WOULD] = { "would run", "\033[33m" },
 	[REPORT_FAILED] = { "failed", "\033[31m" },
 };
 
@@ -310,8 +311,6 @@ static void print_sum(const struct report *r, FILE *out)
 	misses = n[REPORT_RAN] + n[REPORT_WOULD] + n[REPORT_FAILED];
 	(void)fprintf(out, "%zu hit%s, %zu miss%s", n[REPORT_HIT], n[REPORT_HIT] == 1 ? "" : "s",
 	              misses, misses == 1 ? "" : "es");
-	if (n[REPORT_UNNEEDED])
-		(void)fprintf(out, ", %zu not needed", n[REPORT_UNNEEDED]);
 	if (saved)
 		(void)fprintf(out, "; the hits saved %s of work and %s of layers",
 		              num_human_ns(saved, a, sizeof(a)),
@@ -333,8 +332,6 @@ void build_report_print(const struct report *r, bool color, FILE *out)
 {
 	print_head(r, out);
 	for (size_t i = 0; i < r->n_steps; i++) {
-		if (r->steps[i].result == REPORT_UNNEEDED)
-			continue;
 		print_step(&r->steps[i], color, out);
 		print_reasons(&r->steps[i], out);
 	}

@@ -11,6 +11,7 @@ struct where {
 	str head;           /* branch or tag; empty: not in CI, or not known */
 	bool tag;           /* head is a tag */
 	bool pull_request;  /* head is to be merged into base */
+	str number;         /* of the pull request, or empty */
 	str base;           /* branch, or empty */
 	str default_branch; /* empty: not known */
 };
@@ -23,6 +24,17 @@ static str env(char *const *envp, const char *name)
 static str without(str s, str prefix)
 {
 	return str_starts(s, prefix) ? str_skip(s, prefix.len) : s;
+}
+
+/* N of "pr/N" and "refs/pull/N/merge"; empty for anything else. */
+static str pull_number(str ref)
+{
+	str rest = without(without(ref, S("refs/pull/")), S("pr/")), number, tail;
+
+	if (rest.len == ref.len)
+		return S("");
+	(void)str_cut(rest, '/', &number, &tail);
+	return number;
 }
 
 /* "repository": {"default_branch": ...} of the event's description; doubt is "not known". */
@@ -51,6 +63,7 @@ static bool github(char *const *envp, struct arena *a, struct where *w)
 	w->head = env(envp, "GITHUB_HEAD_REF");
 	w->pull_request =
 		w->head.len || w->base.len || str_starts(env(envp, "GITHUB_REF"), S("refs/pull/"));
+	w->number = pull_number(env(envp, "GITHUB_REF"));
 	if (!w->head.len)
 		w->head = env(envp, "GITHUB_REF_NAME");
 	w->tag = str_is(env(envp, "GITHUB_REF_TYPE"), "tag");
@@ -74,9 +87,10 @@ static bool codebuild(char *const *envp, struct where *w)
 	if (!w->head.len && str_cut(trigger, '/', &head, &name))
 		w->head = name;
 	/* A build that no event started: only what was asked for tells of a pull request. */
-	if (!w->head.len && (str_starts(source, S("pr/")) || str_starts(source, S("refs/pull/")))) {
+	w->number = pull_number(w->pull_request ? trigger : source);
+	if (!w->head.len && w->number.len) {
 		w->pull_request = true;
-		w->head = without(without(source, S("refs/pull/")), S("pr/"));
+		w->head = w->number;
 	}
 	return true;
 }
@@ -107,7 +121,7 @@ void build_scopes(char *const *envp, struct arena *a, struct remote_scopes *ret)
 	if ((!github(envp, a, &w) && !codebuild(envp, &w)) || !w.head.len)
 		return;
 	if (w.pull_request)
-		ret->write = arena_printf(a, "pr~%.*s", STR(w.head));
+		ret->write = arena_printf(a, "pr~%.*s", STR(w.number.len ? w.number : w.head));
 	else if (w.tag)
 		ret->write = arena_printf(a, "tag~%.*s", STR(w.head));
 	else if (!is_default(&w, w.head))

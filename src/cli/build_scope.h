@@ -6,11 +6,12 @@
  *	default branch     the default scope ""; what builds outside CI use as well
  *	branch b           "b", reads also ""
  *	tag t              "tag~t", reads also ""
- *	pull request from branch b into c
- *	                   "pr~b", reads also the scope of c, then ""
+ *	pull request N into branch c
+ *	                   "pr~N", reads also the scope of c, then ""; where N is not known,
+ *	                   "pr~b" after the branch b that it comes from
  *
  * '~' cannot be in the name of a branch: a pull request from a fork's branch "main" writes
- *"pr~main". The default branch is what the event says, else main or master.  A reference with a tag
+ * "pr~7". The default branch is what the event says, else main or master.  A reference with a tag
  *is a cache of its own: its scopes have "TAG:" in front.
  */
 #ifndef CAIRN_CLI_BUILD_SCOPE_H

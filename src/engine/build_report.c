@@ -15,8 +15,8 @@ static enum report_result result_of(const struct step *s)
 		return s->hit ? REPORT_HIT : REPORT_RAN;
 	case STEP_FAILED:
 		return REPORT_FAILED;
-	case STEP_IDLE:
-		return REPORT_UNNEEDED;
+	case STEP_IDLE: /* a hit above it holds its result */
+		return REPORT_HIT;
 	case STEP_WAITING:
 	case STEP_RUNNING:
 		break;
@@ -51,6 +51,25 @@ static void set_below(const struct step *s, struct arena *a, struct report_step 
 		ret->below[ret->n_below++] = n->inputs[i]->id;
 }
 
+/* Its layer in the chain of the target, which knows all that the target stands on. */
+static const struct chain_layer *layer_of(const struct step *s)
+{
+	const struct chain *c = s->chain ? s->chain : s->b->target->chain;
+
+	if (s->chain && s->chain->n && s->node->parent)
+		return &s->chain->layers[s->chain->n - 1];
+	for (size_t i = 0; c && !s->chain && i < c->n; i++)
+		if (digest_eq(&c->layers[i].step, &s->def_key))
+			return &c->layers[i];
+	return NULL;
+}
+
+/* What a step cost when it ran, of one that no record was read for: what is known here. */
+static uint64_t cost_of(const struct step *s)
+{
+	return s->cost.wall_ns || !s->found ? s->cost.wall_ns : s->found->cost.wall_ns;
+}
+
 static void set_forced(struct arena *a, struct report_step *ret)
 {
 	ret->reasons = arena_new_of(a, struct report_reason);
@@ -61,6 +80,7 @@ static void set_forced(struct arena *a, struct report_step *ret)
 static void report_one(const struct step *s, struct arena *a, struct report_step *ret)
 {
 	const struct graph_node *n = s->node;
+	const struct chain_layer *layer = layer_of(s);
 
 	*ret = (struct report_step){ .name = n->name,
 		                     .stage = n->stage->name,
@@ -71,9 +91,9 @@ static void report_one(const struct step *s, struct arena *a, struct report_step
 		                     .key = s->def_key,
 		                     .result = result_of(s),
 		                     .from = str_of(s->from ? s->from : ""),
-		                     .cost_ns = s->cost.wall_ns };
-	if (s->chain && s->chain->n)
-		ret->bytes = s->chain->layers[s->chain->n - 1].size;
+		                     .cost_ns = cost_of(s) };
+	if (layer)
+		ret->bytes = layer->size;
 	if (n->no_cache && ret->result != REPORT_HIT)
 		set_forced(a, ret);
 	set_below(s, a, ret);

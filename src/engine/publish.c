@@ -425,7 +425,10 @@ static bool wants(const struct publisher *p, size_t target, const struct publish
 
 	if (t->failed || (t->opts->min && !s->on_target_chain))
 		return false;
-	return !s->from || strcmp(s->from, remote_name(t->opts->remote)) != 0;
+	/* What it was found in has it; one of the same name in another scope, or on another
+	 * server, may not. */
+	return !s->from || strcmp(s->from, remote_name(t->opts->remote)) != 0 ||
+	       !supply_reads(p->opts.supply, t->opts->remote);
 }
 
 /* Emit what threads had to say. */

@@ -141,11 +141,9 @@ static int copy_index(const struct pub_part *part, bool *ret_remote, struct cair
 	return 0;
 }
 
-/* Two openings of one place have the same name. */
 bool pub_is_at(const struct pub_layer *l, const struct remote *remote)
 {
-	return l->elsewhere && l->where.remote &&
-	       strcmp(remote_name(l->where.remote), remote_name(remote)) == 0;
+	return l->elsewhere && l->where.remote && remote_same_place(l->where.remote, remote);
 }
 
 int pub_part_send(struct pub_part *part, bool *ret_remote, struct cairn_err *err)

@@ -98,6 +98,14 @@ bool supply_trust(struct supply *s, const struct digest *diff_ids, size_t n)
 	return any;
 }
 
+bool supply_reads(const struct supply *s, const struct remote *remote)
+{
+	for (size_t i = 0; s && i < s->opts.n; i++)
+		if (remote_same(s->remotes[i].r, remote))
+			return true;
+	return false;
+}
+
 size_t supply_remotes(const struct supply *s)
 {
 	return s->opts.n;

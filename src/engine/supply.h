@@ -134,6 +134,9 @@ bool supply_where(struct supply *s, const struct digest *diff_id, struct supply_
 int supply_blob_get(struct supply *s, const struct supply_layer *l, const struct remote_sink *sink,
                     struct cairn_err *err);
 
+/* Is this place, with these scopes, among those that are asked? s may be NULL: none is. */
+bool supply_reads(const struct supply *s, const struct remote *remote);
+
 /* Let all that runs end soon with CAIRN_E_CANCELLED. Any thread. */
 void supply_stop(struct supply *s);
 

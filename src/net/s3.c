@@ -151,6 +151,11 @@ const char *s3_bucket(const struct s3_client *c)
 	return c->bucket;
 }
 
+const char *s3_endpoint(const struct s3_client *c)
+{
+	return c->endpoint;
+}
+
 /* --- requests
  * -------------------------------------------------------------------------------------- */
 

@@ -43,6 +43,8 @@ DEFINE_CLEANUP(struct s3_client *, s3_free);
 #define cleanup_s3 __attribute__((cleanup(s3_free_p_)))
 
 const char *s3_bucket(const struct s3_client *c);
+/* The URL that was given or configured; NULL: AWS's own. Lives as long as c. */
+const char *s3_endpoint(const struct s3_client *c);
 
 struct s3_get {
 	const char *key;
