@@ -25,7 +25,8 @@ static const struct cli_opt opts[] = {
 	{ "cache-from", 0, OPT_LIST(T, cache_from), .arg = "TYPE",
 	  .help = "Cache to read: type=registry,ref=REF, type=s3,bucket=B,region=R, type=local,src=DIR, or a "
 	          "REF; may be repeated" },
-	{ "cache-mounts", 0, OPT_STRING(T, cache_mounts), .arg = "auto|off|ro[,max=SIZE][,ttl=TIME]",
+	{ "cache-mounts", 0, OPT_STRING(T, cache_mounts),
+	  .arg = "auto|off|ro[,max=SIZE][,ttl=TIME]",
 	  .help = "Contents of RUN --mount=type=cache: restored from the caches that are read and saved to "
 	          "those that are written (auto), only restored (ro), or neither (off); at most SIZE a mount, "
 	          "unless unused for TIME (default: auto, or as cairn.yaml says)" },
