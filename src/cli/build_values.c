@@ -5,12 +5,12 @@
 
 #include "util/num.h"
 
-int build_fields_split(const char *opt, const char *text, struct arena *a, struct build_fields *f,
+int build_fields_split(const char *opt, const char *text, struct arena *a, struct build_fields *ret,
                        struct cairn_err *err)
 {
 	const char *p = text;
 
-	f->n = 0;
+	ret->n = 0;
 	while (*p) {
 		bool quoted = *p == '"';
 		const char *start = quoted ? p + 1 : p;
@@ -28,13 +28,13 @@ int build_fields_split(const char *opt, const char *text, struct arena *a, struc
 		else if (*p)
 			return cairn_fail(err, CAIRN_E_USAGE, "--%s '%s': a comma must follow \"",
 			                  opt, text);
-		if (f->n == BUILD_FIELDS_MAX)
+		if (ret->n == BUILD_FIELDS_MAX)
 			return cairn_fail(err, CAIRN_E_USAGE, "--%s has more than %d fields", opt,
 			                  BUILD_FIELDS_MAX);
 		if (!str_cut(str_n(start, (size_t)(end - start)), '=', &key, &value))
 			value = str_n(NULL, 0);
-		f->at[f->n].key = arena_cstr(a, key);
-		f->at[f->n++].value = value.ptr ? arena_cstr(a, value) : NULL;
+		ret->at[ret->n].key = arena_cstr(a, key);
+		ret->at[ret->n++].value = value.ptr ? arena_cstr(a, value) : NULL;
 	}
 	return 0;
 }

@@ -57,7 +57,7 @@ size_t supply_places(struct supply *s, const struct digest *diff_id, struct aren
 struct supply_memory {
 	str rest;
 };
-int supply_memory_read(void *memory, void *p, size_t n, size_t *ret_n, struct cairn_err *err);
+int supply_memory_read(void *ctx, void *p, size_t n, size_t *ret_n, struct cairn_err *err);
 
 /* One thread brings a layer's index, the others wait for it. */
 void supply_index_begin(struct supply *s, const struct digest *diff_id);

@@ -102,7 +102,8 @@ static int stream(struct bringing *b, struct cairn_err *err)
 		return cairn_fail(err, CAIRN_E_UNSUPPORTED,
 		                  "%s wants pieces of %zu bytes, which is too much for a copy",
 		                  b->dst->domain, s.cap);
-	s.buf = buf = xmalloc(s.cap < blob->size ? s.cap : (size_t)blob->size + 1);
+	buf = xmalloc(s.cap < blob->size ? s.cap : (size_t)blob->size + 1);
+	s.buf = buf;
 	TRY(registry_blob_get(b->r, b->want->from, blob, &sink, err));
 	if (s.start == 0) {
 		struct http_source all = { s.n, read_buffer, &s };

@@ -49,27 +49,27 @@ bool registry_says(const struct http_response *resp, const char *code)
  * message. ECR calls an immutable tag TAG_INVALID; others answer 409 or 412. */
 static const struct {
 	int status;
-	const char *word_code, *word;
 	enum cairn_code code;
+	const char *word_code, *word;
 	const char *meaning;
 } rows[] = {
-	{ 0, "MANIFEST_BLOB_UNKNOWN", NULL, CAIRN_E_NOT_FOUND,
+	{ 0, CAIRN_E_NOT_FOUND, "MANIFEST_BLOB_UNKNOWN", NULL,
 	  "the registry lacks a blob that it names" },
-	{ 0, "TAG_INVALID", NULL, CAIRN_E_EXISTS, "the tag is immutable" },
-	{ 0, NULL, "immutable", CAIRN_E_EXISTS, "the tag is immutable" },
-	{ 409, NULL, NULL, CAIRN_E_EXISTS, "there is something else already" },
-	{ 412, NULL, NULL, CAIRN_E_EXISTS, "there is something else already" },
-	{ 0, "DENIED", NULL, CAIRN_E_AUTH, "access denied; log in with 'cairn login'" },
-	{ 403, NULL, NULL, CAIRN_E_AUTH, "access denied; check the login in Docker's config.json" },
-	{ 0, "NAME_UNKNOWN", NULL, CAIRN_E_NOT_FOUND,
+	{ 0, CAIRN_E_EXISTS, "TAG_INVALID", NULL, "the tag is immutable" },
+	{ 0, CAIRN_E_EXISTS, NULL, "immutable", "the tag is immutable" },
+	{ 409, CAIRN_E_EXISTS, NULL, NULL, "there is something else already" },
+	{ 412, CAIRN_E_EXISTS, NULL, NULL, "there is something else already" },
+	{ 0, CAIRN_E_AUTH, "DENIED", NULL, "access denied; log in with 'cairn login'" },
+	{ 403, CAIRN_E_AUTH, NULL, NULL, "access denied; check the login in Docker's config.json" },
+	{ 0, CAIRN_E_NOT_FOUND, "NAME_UNKNOWN", NULL,
 	  "there is no such repository; check the name, or create it" },
-	{ 404, NULL, NULL, CAIRN_E_NOT_FOUND,
+	{ 404, CAIRN_E_NOT_FOUND, NULL, NULL,
 	  "not found; check the name, the tag and the registry" },
-	{ 405, NULL, NULL, CAIRN_E_UNSUPPORTED, "the registry does not do that" },
-	{ 0, "DIGEST_INVALID", NULL, CAIRN_E_DIGEST, "other bytes arrived than were announced" },
-	{ 0, "TOOMANYREQUESTS", NULL, CAIRN_E_TRANSIENT,
+	{ 405, CAIRN_E_UNSUPPORTED, NULL, NULL, "the registry does not do that" },
+	{ 0, CAIRN_E_DIGEST, "DIGEST_INVALID", NULL, "other bytes arrived than were announced" },
+	{ 0, CAIRN_E_TRANSIENT, "TOOMANYREQUESTS", NULL,
 	  "too many requests; log in for a higher limit or wait" },
-	{ 429, NULL, NULL, CAIRN_E_TRANSIENT,
+	{ 429, CAIRN_E_TRANSIENT, NULL, NULL,
 	  "too many requests; log in for a higher limit or wait" },
 };
 
