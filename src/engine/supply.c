@@ -63,17 +63,20 @@ bool supply_doubted(struct supply *s, const struct digest *diff_id)
 	return r;
 }
 
-/* Without its files a layer in the store keeps records alive that cannot be used. */
+/* Without its files, or without its index, a layer in the store keeps records alive that cannot be
+ * used. */
 static void forget_index(struct supply *s, const struct digest *diff_id)
 {
 	struct store *st = s->opts.store;
+	cleanup_strbuf struct strbuf index;
 	struct cairn_err ignored;
 	char *path = NULL;
 
+	strbuf_init(&index, LAYER_INDEX_MAX);
 	/* One under a chain's key is not seen here: then the layer is only made again. */
 	if (store_read_only(st) || store_layer_dirs_find(st, diff_id, 1, &path, &ignored) < 0)
 		return;
-	if (!path)
+	if (!path || store_layer_index_read(st, diff_id, &index, &ignored) < 0)
 		(void)store_layer_forget(st, diff_id, &ignored);
 	free(path);
 }
