@@ -64,7 +64,12 @@ static void compress(struct layer_plan *plan, const struct tree *below, struct s
 static void plan_file(struct layer_plan *p, const char *path, str bytes)
 {
 	const struct layer_entry e = {
-		.path = str_of(path), .type = LAYER_FILE, .mode = 0644, .size = bytes.len
+		.path = str_of(path),
+		.type = LAYER_FILE,
+		.mode = 0644,
+		.size = bytes.len,
+		.uid = (uint32_t)geteuid(),
+		.gid = (uint32_t)getegid() /* others a user may not use */
 	};
 	const struct layer_source s = { .kind = LAYER_SOURCE_BYTES, .bytes = bytes };
 
@@ -74,7 +79,11 @@ static void plan_file(struct layer_plan *p, const char *path, str bytes)
 static struct layer_plan *make_plan(struct fixture *f, size_t i)
 {
 	struct layer_plan *p = layer_plan_new();
-	const struct layer_entry dir = { .path = S("d"), .type = LAYER_DIR, .mode = 0755 };
+	const struct layer_entry dir = { .path = S("d"),
+		                         .type = LAYER_DIR,
+		                         .mode = 0755,
+		                         .uid = (uint32_t)geteuid(),
+		                         .gid = (uint32_t)getegid() };
 	uint32_t x = (uint32_t)i + 1;
 
 	for (size_t k = 0; k < BIG_FILE; k++) {

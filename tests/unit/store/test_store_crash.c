@@ -43,6 +43,8 @@ static int work(unsigned seed, int rounds, struct cairn_err *err)
 			r = store_image_put(s, &image, err);
 		if (r == 0)
 			r = store_tag_put(s, str_of(name), &image.config, err);
+		if (r == CAIRN_E_NOT_FOUND && n % 10 == 3)
+			r = 0; /* another one has removed the image in between */
 		if (r == 0 && n % 10 == 3)
 			r = store_image_remove(s, &image.config, err);
 		if (r == 0 && n % 10 == 4)
