@@ -16,36 +16,38 @@ struct pool;
 
 /* Whose ids exist here, and which overlay marks can be read back. */
 struct arrive_limits {
-	uint32_t max_id; /* 0: no limit */
-	enum layer_xattr_ns xattr_ns;
+	uint32_t max_id;              /* 0: no limit */
+	enum layer_xattr_ns xattr_ns; /* of opaque marks */
 };
 
+/* Ask the kernel, for the process as it is now. Fails with CAIRN_E_SYSTEM. */
 int arrive_limits(struct arrive_limits *ret, struct cairn_err *err);
 
 /* A layer on its way. Everything is borrowed. */
 struct arriving {
 	struct store *store;
-	struct pool *pool; /* reads and hashes ahead; may be NULL */
-	const struct arrive_limits *limits;
+	struct pool *pool;                  /* reads and hashes ahead; may be NULL */
+	const struct arrive_limits *limits; /* never NULL */
 	const struct digest *ids; /* diff IDs of the chain, bottom first; the layer is the last */
-	size_t n;
-	const struct tree *below;
-	bool foreign; /* made elsewhere: its tar cannot be made again from its files */
+	size_t n;                 /* of ids; at least 1 */
+	const struct tree *below; /* what the layer lies on */
+	bool foreign;             /* made elsewhere: its tar cannot be made again from its files */
 	/* Open a file of a lower layer (layer_unpack_opts). */
 	int (*open_lower)(void *ctx, const struct tree_node *node, int *ret_fd,
 	                  struct cairn_err *err);
-	void *ctx;
+	void *ctx; /* of open_lower */
 	/* What is promised; none, 0: nothing is. */
 	struct digest content; /* content digest of its index */
-	uint64_t tar_size;
+	uint64_t tar_size;     /* bytes of its tar */
 };
 
+/* A layer that has been unpacked and is not kept yet. Owned by the caller. */
 struct arrival {
-	struct store_layer_txn *txn;
-	struct layer_result result;
-	enum compress_kind kind; /* of what was read, when arrive_unpack() decompressed it */
+	struct store_layer_txn *txn; /* its files; owned */
+	struct layer_result result;  /* its index and diff ID; owned */
+	enum compress_kind kind;     /* of what was read, when arrive_unpack() decompressed it */
 };
-void arrival_done(struct arrival *a);
+void arrival_done(struct arrival *a); /* what was not kept is removed; a zeroed one is fine */
 #define cleanup_arrival __attribute__((cleanup(arrival_done)))
 
 /* raw: the blob, or with `plain` the tar itself. Fails as layer_unpack() does. */

@@ -65,6 +65,8 @@ struct out_meter {
 	struct outputs *o;
 	const struct layer_sink *to; /* NULL: nowhere */
 };
+/* Fits layer_sink.write; meter is a struct out_meter. Fails with CAIRN_E_CANCELLED, and as `to`
+ * does. */
 int out_meter_write(void *meter, const void *p, size_t n, struct cairn_err *err);
 
 /* --- output_file.c --- */
@@ -77,11 +79,14 @@ struct out_file {
 	char *tmp;  /* what it is called meanwhile; NULL: it has no name */
 };
 
-/* Can dest be written, as far as one can see now? */
+/* Can dest be written, as far as one can see now? Fails as outputs_new() says. */
 int out_file_check(const char *dest, struct cairn_err *err);
+/* The same for a folder, which is made when it is missing. */
 int out_folder_check(const char *dest, struct cairn_err *err);
 
+/* Begin to write dest. *ret is the caller's to out_file_done(). Fails with CAIRN_E_SYSTEM. */
 int out_file_open(const char *dest, struct out_file *ret, struct cairn_err *err);
+/* Takes the bytes of the file; valid as long as f. */
 struct layer_sink out_file_sink(struct out_file *f);
 /* Give it its name. */
 int out_file_commit(struct out_file *f, struct cairn_err *err);
@@ -104,11 +109,16 @@ struct out_archive {
 	uint64_t size;
 };
 
+/* Begin an archive at dest; *ret is the caller's to out_archive_done(). Fails with CAIRN_E_SYSTEM.
+ */
 int out_archive_open(const char *dest, bool folder, struct out_archive *ret, struct cairn_err *err);
 /* Without a commit: what was made is removed. */
 void out_archive_done(struct out_archive *ar);
+/* Everything is in it: write the tar's end, give the tar its name. */
 int out_archive_commit(struct out_archive *ar, struct cairn_err *err);
+/* Add a directory; in a folder an existing one is fine. */
 int out_archive_dir(struct out_archive *ar, const char *path, struct cairn_err *err);
+/* Add a small file. */
 int out_archive_put(struct out_archive *ar, const char *path, str bytes, struct cairn_err *err);
 /* A folder may have a blob already. */
 bool out_archive_has(const struct out_archive *ar, const char *path, uint64_t size);
@@ -119,6 +129,7 @@ int out_archive_end(struct out_archive *ar, const char *path, struct cairn_err *
 
 /* --- what an output is written from --- */
 
+/* One output being written. Everything is borrowed. */
 struct out_job {
 	struct outputs *o;
 	const struct output *output;
@@ -132,7 +143,9 @@ struct out_job {
 };
 
 /* output_image.c: manifest first (main thread or pool), then the archive (pool). */
+/* Make the manifest: its bytes, which live in j->arena, and j->manifest. */
 int out_image_manifest(struct out_job *j, str *ret_bytes, struct cairn_err *err);
+/* Write the archive or folder of an OCI or DOCKER output. */
 int out_image_write(struct out_job *j, struct cairn_err *err);
 
 /* output_root.c: TAR and LOCAL (pool). */
