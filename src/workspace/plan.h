@@ -1,0 +1,95 @@
+/* workspace/plan.h - which images need building, and why.
+ *
+ * The decision is by content.  An image's input key is made of everything its build reads: the
+ * meaning of its Dockerfile, the files its steps can reach, arguments, base images, the input keys
+ * of the images it stands on.  It is compared with the keys of images that were built before
+ * (plan_state): the same key is the same image, whichever commit it was built from.
+ *
+ * git is asked afterwards, to say which commits and files made an image dirty; its answer changes
+ * no decision.
+ */
+#ifndef CAIRN_WORKSPACE_PLAN_H
+#define CAIRN_WORKSPACE_PLAN_H
+
+#include "cache/cache.h"
+#include "images.h"
+#include "store/store.h"
+#include "util/pool.h"
+
+/* What is to be done about an image. */
+enum plan_verdict {
+	PLAN_SKIP,  /* it was built from the same input, and its tags are right */
+	PLAN_RETAG, /* it was built from the same input; tags are missing or point elsewhere */
+	PLAN_BUILD,
+	PLAN_VERDICTS_,
+};
+
+/* What is known of an input key. */
+struct plan_known {
+	struct digest config;   /* identity of the image that was built */
+	struct digest manifest; /* as it was pushed; none: it never was */
+	str repository;         /* where to; "" = nowhere */
+	str where;              /* who knew: "the store", or a remote's name */
+	int64_t time;           /* ns since 1970, of the build */
+	str commit;             /* git commit it was built from; "" = not known */
+};
+
+/* A step as it would go. */
+struct plan_step {
+	str name;                      /* "[build 3/7] RUN make" */
+	unsigned line;                 /* in the Dockerfile */
+	enum report_result result;     /* HIT or WOULD */
+	str from;                      /* HIT: "" = the store, else a remote's name */
+	str kind;                      /* report.h */
+	struct digest key;             /* definition key */
+	uint64_t cost_ns;              /* when it ran last; 0 = not known */
+	uint64_t bytes;                /* of its layer's tar; 0 = not known */
+	struct report_reason *reasons; /* WOULD */
+	size_t n_reasons;
+};
+
+struct plan_commit {
+	str id;      /* full */
+	str subject; /* first line of its message */
+};
+
+/* What git says about a change; see plan_git.h. */
+struct plan_change {
+	str *files; /* of the image's input that differ from the base revision; sorted */
+	size_t n_files;
+	struct plan_commit *commits; /* that touched them, newest first */
+	size_t n_commits;
+};
+
+struct plan_image {
+	struct ws_image *image;
+	struct category category;
+	struct digest key; /* input key */
+	enum plan_verdict verdict;
+	struct plan_known known; /* SKIP, RETAG */
+	struct image_strs retag; /* RETAG: the tags to set */
+	str why; /* one phrase: "src/a.c changed", "never built", "image 'base' is built" */
+	struct plan_change change;
+	struct plan_step *steps; /* BUILD; in the order of the graph */
+	size_t n_steps;
+	size_t n_hits, n_runs; /* of them, bases left out */
+	bool error;            /* it cannot be planned; why says so, and verdict is BUILD */
+};
+
+struct plan {
+	struct arena *arena; /* owns everything but images */
+	const struct ws_images *images;
+	struct plan_image *ptr; /* in the order of building */
+	size_t len;
+	str base;      /* revision that changes are told from; "" = none */
+	str base_note; /* why there is none, or why another was taken; "" = nothing to say */
+};
+
+/* "skip", "retag", "build"; static. */
+const char *plan_verdict_name(enum plan_verdict v);
+
+void plan_free(struct plan *p); /* NULL is fine */
+DEFINE_CLEANUP(struct plan *, plan_free);
+#define cleanup_plan __attribute__((cleanup(plan_free_p_)))
+
+#endif
