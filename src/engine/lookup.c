@@ -1,115 +1,9 @@
 /* Keys of all steps, and the records found under them. */
+#include "operands.h"
+#include "pins.h"
 #include "step.h"
 
-/* --- selections and keys ------------------------------------------------- */
-
-/* The operand's source in the graph: COPY has one, RUN one per mount with files. */
-static const struct graph_source *operand_source(const struct graph_node *n, size_t i)
-{
-	if (n->kind == GRAPH_COPY)
-		return &n->copy.from;
-	for (size_t k = 0; k < n->run.n_mounts; k++) {
-		enum graph_source_kind kind = n->run.mounts[k].from.kind;
-
-		if (kind != GRAPH_FROM_CONTEXT && kind != GRAPH_FROM_NODE)
-			continue;
-		if (i-- == 0)
-			return &n->run.mounts[k].from;
-	}
-	CAIRN_BUG("operand of no mount");
-}
-
-static str operand_path(const struct graph_node *n, size_t i)
-{
-	for (size_t k = 0; k < n->run.n_mounts; k++) {
-		enum graph_source_kind kind = n->run.mounts[k].from.kind;
-
-		if (kind != GRAPH_FROM_CONTEXT && kind != GRAPH_FROM_NODE)
-			continue;
-		if (i-- == 0)
-			return n->run.mounts[k].source;
-	}
-	CAIRN_BUG("operand of no mount");
-}
-
-static size_t count_operands(const struct graph_node *n)
-{
-	size_t count = 0;
-
-	if (n->kind == GRAPH_COPY)
-		return n->copy.from.kind != GRAPH_FROM_INLINE;
-	for (size_t k = 0; n->kind == GRAPH_RUN && k < n->run.n_mounts; k++)
-		count += n->run.mounts[k].from.kind == GRAPH_FROM_CONTEXT ||
-		         n->run.mounts[k].from.kind == GRAPH_FROM_NODE;
-	return count;
-}
-
-static int at_step(const struct step *s, struct cairn_err *err)
-{
-	char msg[sizeof(err->msg)];
-	enum cairn_code code = err->code;
-
-	if (err->line)
-		return code;
-	memcpy(msg, err->msg, sizeof(msg));
-	(void)cairn_fail_at(err, (const char *)s->b->opts->graph->path.ptr, s->node->line, 0, "%s",
-	                    msg);
-	err->code = code;
-	return code;
-}
-
-/* Select the files of operand i out of its view. */
-static int select_operand(struct step *s, size_t i, struct cairn_err *err)
-{
-	const struct graph_node *n = s->node;
-	int r;
-
-	if (n->kind == GRAPH_COPY)
-		r = select_copy(s->b->arena, &s->views[i], &n->copy, &s->selections[i], err);
-	else
-		r = select_path(s->b->arena, &s->views[i], operand_path(n, i), &s->selections[i],
-		                err);
-	return r < 0 ? at_step(s, err) : 0;
-}
-
-static void digest_operand(struct step *s, size_t i)
-{
-	bool any_mode = s->node->kind == GRAPH_COPY && s->node->copy.chmod.len;
-
-	s->operands[i].selection = selection_digest(&s->selections[i], &s->views[i], any_mode);
-}
-
-static int context_operand(struct step *s, size_t i, str context, struct cairn_err *err)
-{
-	TRY(sources_context(s->b, context, &s->views[i], err));
-	TRY(select_operand(s, i, err));
-	TRY(sources_hash(s->b, context, &s->selections[i], err));
-	digest_operand(s, i);
-	for (size_t k = 0; k < s->selections[i].n_empty; k++)
-		build_warn(s->b, 0, "%.*s:%u: '%.*s' matches nothing in %.*s",
-		           STR(s->b->opts->graph->path), s->node->line,
-		           STR(s->selections[i].empty[k]), STR(s->views[i].what));
-	return 0;
-}
-
-static int plan_operands(struct step *s, struct cairn_err *err)
-{
-	s->n_operands = count_operands(s->node);
-	s->operands = arena_array(s->b->arena, struct key_operand, s->n_operands);
-	s->selections = arena_array(s->b->arena, struct selection, s->n_operands);
-	s->views = arena_array(s->b->arena, struct view, s->n_operands);
-	for (size_t i = 0; i < s->n_operands; i++) {
-		const struct graph_source *from = operand_source(s->node, i);
-
-		if (from->kind == GRAPH_FROM_CONTEXT) {
-			TRY(context_operand(s, i, from->context, err));
-			continue;
-		}
-		s->operands[i].node = from->node;
-		s->operands[i].base = build_step(s->b, from->node)->def_key;
-	}
-	return 0;
-}
+/* --- keys ------------------------------------------------------------------ */
 
 static int plan_step(struct step *s, struct cairn_err *err)
 {
@@ -119,7 +13,7 @@ static int plan_step(struct step *s, struct cairn_err *err)
 	s->forced = n->no_cache || (parent && parent->forced);
 	for (size_t i = 0; i < n->n_inputs; i++)
 		s->forced |= build_step(s->b, n->inputs[i])->forced;
-	TRY(plan_operands(s, err));
+	TRY(operands_plan(s, err));
 	s->def_key = key_definition(n, &s->b->opts->env, parent ? &parent->def_key : NULL,
 	                            s->operands, s->n_operands);
 	return 0;
@@ -146,106 +40,13 @@ static const struct record *decode(struct engine_build *b, const struct digest *
 	return r;
 }
 
-/* What a step gave in this build: the content of its layer, or its whole tree. */
-enum pin_kind {
-	PIN_LAYER = 'L',
-	PIN_TREE = 'T',
-};
-
-static str pin_key(enum pin_kind kind, const struct digest *step, char buf[DIGEST_LEN + 1])
-{
-	buf[0] = (char)kind;
-	memcpy(buf + 1, step->b, DIGEST_LEN);
-	return str_n(buf, DIGEST_LEN + 1);
-}
-
-static bool pin_differs(const struct engine_build *b, enum pin_kind kind, const struct digest *step,
-                        const struct digest *value)
-{
-	char buf[DIGEST_LEN + 1];
-	const struct digest *pin = map_get(&b->pinned, pin_key(kind, step, buf));
-
-	return pin && !digest_eq(pin, value);
-}
-
-/* How many layers the tree of a step has. */
-static size_t n_layers(const struct graph_node *n)
-{
-	size_t count = 0;
-
-	for (; n->kind != GRAPH_BASE; n = n->parent)
-		count++;
-	return count + n->base.config->n_diff_ids;
-}
-
-static const struct image_config *base_config(const struct graph_node *n)
-{
-	while (n->kind != GRAPH_BASE)
-		n = n->parent;
-	return n->base.config;
-}
-
-/* Does it begin with the layers of this base image? */
-static bool on_base(const struct chain *c, const struct image_config *base)
-{
-	if (c->n < base->n_diff_ids)
-		return false;
-	for (size_t i = 0; i < base->n_diff_ids; i++)
-		if (!digest_eq(&c->layers[i].diff_id, &base->diff_ids[i]))
-			return false;
-	return true;
-}
-
-/* Does believing this record contradict what the build is or uses already? */
-static bool contradicts(const struct step *s, const struct record *r)
-{
-	const struct engine_build *b = s->b;
-
-	if (r->chain.n != n_layers(s->node) || !on_base(&r->chain, base_config(s->node)))
-		return true;
-	for (size_t i = 0; i < r->chain.n; i++)
-		if (pin_differs(b, PIN_LAYER, &r->chain.layers[i].step,
-		                &r->chain.layers[i].content))
-			return true;
-	for (size_t i = 0; i < r->n_inputs; i++)
-		if (pin_differs(b, PIN_TREE, &r->inputs[i].step, &r->inputs[i].tree))
-			return true;
-	return false;
-}
-
-static void pin(struct engine_build *b, enum pin_kind kind, const struct digest *step,
-                const struct digest *value)
-{
-	char buf[DIGEST_LEN + 1];
-	str key = pin_key(kind, step, buf);
-	struct digest *copy;
-
-	if (digest_none(step) || map_has(&b->pinned, key))
-		return;
-	copy = arena_new_of(b->arena, struct digest);
-	*copy = *value;
-	map_put(&b->pinned, key, copy);
-}
-
-/* From now on the step, and those it stands on, have these results in this build. */
-static void pin_result(struct step *s, const struct record *r)
-{
-	struct engine_build *b = s->b;
-
-	for (size_t i = 0; i < r->chain.n; i++)
-		pin(b, PIN_LAYER, &r->chain.layers[i].step, &r->chain.layers[i].content);
-	for (size_t i = 0; i < r->n_inputs; i++)
-		pin(b, PIN_TREE, &r->inputs[i].step, &r->inputs[i].tree);
-	pin(b, PIN_TREE, &s->def_key, &r->chain.tree);
-}
-
 static void believe(struct step *s, const struct record *r, const char *from)
 {
 	s->record = r;
 	s->from = from;
 	s->cost = (struct step_cost){ r->cost.wall_ns, r->cost.cpu_ns, r->cost.peak_bytes,
 		                      r->cost.written_bytes };
-	pin_result(s, r);
+	pins_add(s, r);
 	build_step_done(s, &r->chain, true);
 }
 
@@ -274,7 +75,7 @@ static int find_all(struct engine_build *b, struct cairn_err *err)
 
 static bool usable(const struct step *s)
 {
-	return s->found && !contradicts(s, s->found);
+	return s->found && !pins_contradict(s, s->found);
 }
 
 bool lookup_usable(const struct step *s)
@@ -406,7 +207,7 @@ const struct chain *lookup_base(const struct step *s)
 	const struct image_config *config = s->node->base.config;
 	const struct record *r = s->found;
 
-	if (!r || r->chain.n != config->n_diff_ids || !on_base(&r->chain, config))
+	if (!r || r->chain.n != config->n_diff_ids || !pins_on_base(&r->chain, config))
 		return NULL;
 	for (size_t i = 0; i < r->chain.n; i++)
 		if (!digest_none(&r->chain.layers[i].step))
@@ -426,29 +227,6 @@ int lookup_plan(struct engine_build *b, struct cairn_err *err)
 }
 
 /* --- while the build runs ------------------------------------------------ */
-
-/* Trees of steps that operands read are known now. */
-static int complete_operands(struct step *s, struct cairn_err *err)
-{
-	for (size_t i = 0; i < s->n_operands; i++) {
-		const struct tree *t = NULL;
-		const struct step *from;
-
-		if (!s->operands[i].node)
-			continue;
-		from = build_step(s->b, s->operands[i].node);
-		TRY(trees_get(s->b, from->chain, &t, err));
-		view_of_tree(s->b->arena, t,
-		             str_of(arena_printf(s->b->arena, "stage '%.*s'",
-		                                 STR(from->node->stage->name.len
-		                                             ? from->node->stage->name
-		                                             : from->node->text))),
-		             &s->views[i]);
-		TRY(select_operand(s, i, err));
-		digest_operand(s, i);
-	}
-	return 0;
-}
 
 static int find_one(struct step *s, const struct digest *key, const struct record **ret,
                     struct cairn_err *err)
@@ -527,7 +305,7 @@ int lookup_content(struct step *s, bool *ret_hit, struct cairn_err *err)
 	const struct record *r = NULL;
 
 	*ret_hit = false;
-	TRY(complete_operands(s, err));
+	TRY(operands_complete(s, err));
 	s->content_key = key_content(n, &s->b->opts->env, &build_step(s->b, n->parent)->chain->tree,
 	                             s->operands, s->n_operands);
 	if (n->no_cache)
@@ -535,7 +313,7 @@ int lookup_content(struct step *s, bool *ret_hit, struct cairn_err *err)
 	TRY(find_one(s, &s->content_key, &r, err));
 	if (!r && n->kind == GRAPH_COPY && n->copy.link)
 		TRY(lookup_link(s, &r, err));
-	if (!r || contradicts(s, r))
+	if (!r || pins_contradict(s, r))
 		return 0;
 	TRY(put(s, &s->def_key, STORE_RECORD_ALIAS, r, NULL, err));
 	believe(s, r, NULL);
@@ -555,7 +333,7 @@ int lookup_take(struct step *s, const struct digest *key, const struct supply_fo
 		on->cost = r->cost;
 		r = on;
 	}
-	if (contradicts(s, r))
+	if (pins_contradict(s, r))
 		return 0;
 	TRY(put(s, &s->def_key, STORE_RECORD_ALIAS, r, NULL, err));
 	believe(s, r, found->from);
@@ -565,7 +343,7 @@ int lookup_take(struct step *s, const struct digest *key, const struct supply_fo
 
 int lookup_import(struct step *s, const struct record *r, struct cairn_err *err)
 {
-	if (contradicts(s, r))
+	if (pins_contradict(s, r))
 		return 0;
 	TRY(put(s, &s->def_key, STORE_RECORD_DEFINITION, r, NULL, err));
 	s->found = r;
@@ -581,7 +359,7 @@ int lookup_again(struct step *s, bool *ret_hit, struct cairn_err *err)
 	if (s->forced)
 		return 0;
 	TRY(find_one(s, &s->def_key, &r, err));
-	if (!r || contradicts(s, r))
+	if (!r || pins_contradict(s, r))
 		return 0;
 	s->by_definition = true;
 	believe(s, r, NULL);
@@ -597,7 +375,8 @@ static int older(struct step *s, const struct record *mine, const struct record 
 	const struct record *r = NULL;
 
 	TRY(find_one(s, &s->content_key, &r, err));
-	*ret = r && digest_eq(&r->chain.tree, &mine->chain.tree) && !contradicts(s, r) ? r : NULL;
+	*ret = r && digest_eq(&r->chain.tree, &mine->chain.tree) && !pins_contradict(s, r) ? r
+	                                                                                   : NULL;
 	return 0;
 }
 
@@ -629,11 +408,11 @@ int lookup_publish(struct step *s, const struct chain_layer *layer, int64_t crea
 	TRY(put(s, &s->def_key, STORE_RECORD_DEFINITION, use, &kept, err));
 	stayed = decode(s->b, &s->def_key, &kept); /* another process was first */
 	store_found_done(&kept);
-	if (stayed && !contradicts(s, stayed))
+	if (stayed && !pins_contradict(s, stayed))
 		use = stayed;
 	if (s->node->kind == GRAPH_COPY && s->node->copy.link)
 		TRY(put_link(s, mine, layer, err));
-	pin_result(s, use);
+	pins_add(s, use);
 	s->record = use;
 	build_step_done(s, &use->chain, false);
 	return 0;

@@ -49,6 +49,9 @@ void supply_remote_failed(struct supply *s, struct supply_remote *r, const struc
 
 bool supply_doubted(struct supply *s, const struct digest *diff_id);
 
+/* What an entry of a remote says about its layers. */
+void supply_remember(struct supply *s, struct remote *r, const struct remote_entry *e);
+
 /* A copy of all places of a layer; in a. */
 size_t supply_places(struct supply *s, const struct digest *diff_id, struct arena *a,
                      struct supply_layer **ret);
