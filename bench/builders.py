@@ -107,7 +107,8 @@ class Peer:
         return [*self.prefix, self.program, *words]
 
     def ready(self):
-        pass  # bench/peers base has imported it
+        if subprocess.run(self.argv(*self.inspect, BASE), check=False, **QUIET).returncode:
+            call(*self.peers, "base", str(self.base_tar))
 
     def wipe(self):
         call(*self.peers, "wipe", self.name)
@@ -118,6 +119,7 @@ class Peer:
 
 class Docker(Peer):
     name = program = "docker"
+    inspect = ("image", "inspect")
 
     def version(self):
         server = call(*self.argv("version", "--format", "{{.Server.Version}}")).strip()
@@ -151,6 +153,7 @@ class Docker(Peer):
 
 class Buildah(Peer):
     name = program = "buildah"
+    inspect = ("inspect", "--type", "image")
 
     def version(self):
         return " ".join(call(*self.argv("--version")).split()[:3])
@@ -199,6 +202,9 @@ class Bare:
 
     def version(self):
         return "the same commands in a chroot, one after the other"
+
+    def ready(self):
+        pass
 
     def cold(self):
         subprocess.run(["rm", "-rf", "--one-file-system", str(self.root)], check=True)
