@@ -12,9 +12,6 @@
 #include "image/image.h"
 #include "util/vec.h"
 
-#define BASE_SCAN_DEPTH_MAX 32      /* folders in each other that are searched */
-#define BASE_SCAN_FILES_MAX 100000u /* Dockerfiles that are read */
-
 /* A place that names an image. */
 struct base_place {
 	str file; /* relative to where the search began */
@@ -41,9 +38,10 @@ struct base_scan {
 	size_t n_files;                         /* Dockerfiles that were looked at */
 };
 
-/* Search dir and what is below it, but not version control's own folders, and not those in which
- * package managers keep the code of others (node_modules, vendor, ...). At the root of a git
- * repository what git ignores is left out (the program git is asked). Links are not followed.
+/* Is it the name, or the path, of a file of these names? */
+bool base_scan_is_dockerfile(str path);
+
+/* Search dir and what is below it, as repo_files.h says.
  *
  * Fails with CAIRN_E_NOT_FOUND when dir is not there. A Dockerfile with a mistake is among
  * the unresolved. */

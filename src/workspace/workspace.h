@@ -1,6 +1,7 @@
 /* workspace/workspace.h - what a repository says about its images.
  *
  *	config.h     cairn.yaml: where it is and what stands in it
+ *	repo_files.h the files of a repository that are its own
  *	base_scan.h  which base images the Dockerfiles of a repository name
  *	base_lock.h  cairn.lock: the digests that base images are pinned to
  *
@@ -13,5 +14,6 @@
 #include "base_lock.h"
 #include "base_scan.h"
 #include "config.h"
+#include "repo_files.h"
 
 #endif
