@@ -13,8 +13,6 @@
 
 #include "cache/cache.h"
 #include "images.h"
-#include "store/store.h"
-#include "util/pool.h"
 
 /* What is to be done about an image. */
 enum plan_verdict {
