@@ -4,6 +4,7 @@
  *	select.h   which files a COPY or a mount reads
  *	inline.h   a cache inside an image
  *	keys.h     digests over what a step reads
+ *	define.h   what the steps of a graph read, and their keys before anything has run
  *	mount_pointer.h  what a remote keeps for a cache mount
  *	record.h   what is stored under a key
  *	remote.h   caches that machines share
@@ -20,6 +21,7 @@
 #include "buildkit_key.h"
 #include "buildkit_match.h"
 #include "context.h"
+#include "define.h"
 #include "inline.h"
 #include "keys.h"
 #include "mount_pointer.h"

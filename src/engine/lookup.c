@@ -5,18 +5,14 @@
 
 /* --- keys ------------------------------------------------------------------ */
 
-static int plan_step(struct step *s, struct cairn_err *err)
+/* A step that must run makes those that stand on it run. */
+static void plan_forced(struct step *s)
 {
 	const struct graph_node *n = s->node;
-	const struct step *parent = n->parent ? build_step(s->b, n->parent) : NULL;
 
-	s->forced = n->no_cache || (parent && parent->forced);
+	s->forced = n->no_cache || (n->parent && build_step(s->b, n->parent)->forced);
 	for (size_t i = 0; i < n->n_inputs; i++)
 		s->forced |= build_step(s->b, n->inputs[i])->forced;
-	TRY(operands_plan(s, err));
-	s->def_key = key_definition(n, &s->b->opts->env, parent ? &parent->def_key : NULL,
-	                            s->operands, s->n_operands);
-	return 0;
 }
 
 /* --- records ------------------------------------------------------------- */
@@ -217,8 +213,9 @@ const struct chain *lookup_base(const struct step *s)
 
 int lookup_plan(struct engine_build *b, struct cairn_err *err)
 {
+	TRY(operands_plan(b, err));
 	for (size_t i = 0; i < b->n; i++)
-		TRY(plan_step(&b->steps[i], err));
+		plan_forced(&b->steps[i]);
 	TRY(find_all(b, err));
 	TRY(find_remote(b, err));
 	TRY(import_hits(b, err));

@@ -9,13 +9,13 @@
 
 #include "util/err.h"
 
+struct engine_build;
 struct step;
 
-/* While planning: allocate the operands, views and selections of a step; those of contexts are
- * selected and hashed, those of steps name them by their definition keys, which are known. Warns of
- * patterns that match nothing. Fails with the Dockerfile's line when something named does not
- * exist, and as the context does. */
-int operands_plan(struct step *s, struct cairn_err *err);
+/* While planning: the operands, views and selections of all steps, and their definition keys; what
+ * is read of contexts is selected and hashed. Warns of patterns that match nothing. Fails with the
+ * Dockerfile's line when something named does not exist, and as the context does. */
+int operands_plan(struct engine_build *b, struct cairn_err *err);
 
 /* The steps that operands read are done, and the indexes of their layers are in the store: select
  * from their trees. Fails with the Dockerfile's line when something named is not there. */

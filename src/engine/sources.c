@@ -9,51 +9,6 @@ struct context_source {
 	struct view view;
 };
 
-/* --- what the graph reads of a context ------------------------------------- */
-
-struct needed {
-	struct arena *a;
-	VEC(str) paths;
-	bool all;
-};
-
-/* The part of a source that is certain: up to the first component with a wildcard. */
-static void add_needed(struct needed *n, str source)
-{
-	str rest = source, part;
-	struct strbuf path;
-
-	strbuf_init(&path, LAYER_PATH_MAX);
-	while (str_next(&rest, '/', &part)) {
-		if (!part.len || str_is(part, "."))
-			continue;
-		if (pattern_has_wildcard(part) || str_is(part, ".."))
-			break;
-		strbuf_printf(&path, "%s%.*s", path.len ? "/" : "", STR(part));
-	}
-	if (path.len && !path.overflow)
-		vec_push(&n->paths, arena_str(n->a, strbuf_view(&path)));
-	else
-		n->all = true;
-	strbuf_done(&path);
-}
-
-static bool from_context(const struct graph_source *s, str name)
-{
-	return s->kind == GRAPH_FROM_CONTEXT && str_eq(s->context, name);
-}
-
-static void node_needs(struct needed *n, const struct graph_node *node, str name)
-{
-	if (node->kind == GRAPH_COPY && from_context(&node->copy.from, name))
-		for (size_t i = 0; i < node->copy.n_sources; i++)
-			add_needed(n, node->copy.sources[i]);
-	if (node->kind == GRAPH_RUN)
-		for (size_t i = 0; i < node->run.n_mounts; i++)
-			if (from_context(&node->run.mounts[i].from, name))
-				add_needed(n, node->run.mounts[i].source);
-}
-
 /* --- ignore rules ------------------------------------------------------------ */
 
 static bool excluded(void *ctx, str path, bool is_dir)
@@ -77,7 +32,8 @@ static void warn(void *ctx, const char *text)
 static int scan(struct engine_build *b, str name, const struct engine_context *ec,
                 struct context_source *cs, struct cairn_err *err)
 {
-	struct needed n = { .a = b->arena };
+	str *needed = NULL;
+	size_t n_needed = 0;
 	const char *what = name.len ? arena_printf(b->arena, "build context '%.*s'", STR(name))
 	                            : "the build context";
 	cleanup_fd int fd = -1;
@@ -86,21 +42,17 @@ static int scan(struct engine_build *b, str name, const struct engine_context *e
 		                     .store = b->opts->store,
 		                     .warn = warn,
 		                     .warn_ctx = b };
-	int r;
 
 	if (fs_open_dir(AT_FDCWD, ec->dir, &fd, err) < 0)
 		return cairn_wrap(err, "%s", what);
-	for (size_t i = 0; i < b->n; i++)
-		node_needs(&n, b->steps[i].node, name);
+	(void)define_needed(b->opts->graph, name, b->arena, &needed, &n_needed);
 	opts.dirfd = fd;
 	if (!ignore_empty(ec->ignore))
 		opts.filter = (struct context_filter){ excluded, may_skip_dir,
 			                               (void *)(uintptr_t)ec->ignore };
-	opts.needed = n.paths.ptr;
-	opts.n_needed = n.all ? 0 : n.paths.len;
-	r = context_scan(&opts, &cs->context, err);
-	vec_free(&n.paths);
-	return r;
+	opts.needed = needed;
+	opts.n_needed = n_needed;
+	return context_scan(&opts, &cs->context, err);
 }
 
 static void make_view(struct engine_build *b, str name, struct context_source *cs)

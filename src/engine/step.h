@@ -75,6 +75,7 @@ struct step {
 	struct digest content_key;        /* set when the inputs are complete */
 	struct digest link_key;           /* COPY --link */
 	const struct record *link_record; /* its layer alone, when it ran */
+	struct define_step *define;       /* what follows, as define.h knows it */
 	struct key_operand
 		*operands; /* one for COPY; one per mount with a source, in their order */
 	struct selection
