@@ -79,6 +79,23 @@ static int fail_value(const char *what, const struct cache_option *o, str value,
 	                  want);
 }
 
+/* The value is none of these words: "expected a, b or c". */
+static int fail_choice(const char *what, const char *name, str value, const char *const *words,
+                       struct cairn_err *err)
+{
+	char list[128] = "", hint[STR_HINT_MAX];
+	size_t n = 0;
+
+	for (size_t i = 0; words[i] && n < sizeof(list); i++)
+		n += (size_t)snprintf(list + n, sizeof(list) - n, "%s%s",
+		                      i == 0         ? ""
+		                      : words[i + 1] ? ", "
+		                                     : " or ",
+		                      words[i]);
+	return cairn_fail(err, CAIRN_E_USAGE, "%s: %s=%.*s: expected %s%s", what, name, STR(value),
+	                  list, str_did_you_mean(value, words, hint));
+}
+
 static void add_fallbacks(struct arena *a, str list, struct build_cache_spec *s)
 {
 	const char **all;
@@ -96,48 +113,52 @@ static void add_fallbacks(struct arena *a, str list, struct build_cache_spec *s)
 	s->has_fallbacks = true;
 }
 
-/* Set a field to one of a few words. */
-static int set_choice(const char *what, const struct cache_option *o, str value, void *at,
-                      struct build_cache_spec *s, struct cairn_err *err)
+/* The words that a value may be; NULL when it is none of a few. */
+static const char *const *choices_of(enum cache_value value)
 {
 	static const char *const bools[] = { "false", "true", NULL };
 	static const char *const modes[] = { "min", "max", NULL };
 	static const char *const compressions[] = { "uncompressed", "gzip", "zstd", NULL };
 	static const char *const formats[] = { "cairn", "buildkit", NULL };
-	int i;
 
-	switch (o->value) {
+	switch (value) {
 	case VALUE_BOOL:
-		if ((i = index_of(bools, value)) < 0)
-			return fail_value(what, o, value, "true or false", err);
-		*(bool *)at = i == 1;
-		return 0;
+		return bools;
 	case VALUE_MODE:
-		if ((i = index_of(modes, value)) < 0)
-			return fail_value(what, o, value, "min or max", err);
-		*(bool *)at = i == 1;
-		return 0;
+		return modes;
 	case VALUE_COMPRESSION:
-		if (str_is(value, "estargz"))
-			return cairn_fail(err, CAIRN_E_UNSUPPORTED,
-			                  "%s: compression=estargz is not built; use zstd or gzip",
-			                  what);
-		if ((i = index_of(compressions, value)) < 0)
-			return fail_value(what, o, value, "uncompressed, gzip or zstd", err);
-		*(enum layer_compression *)at = (enum layer_compression)i;
-		s->has_compression = true;
-		return 0;
+		return compressions;
 	case VALUE_FORMAT:
-		if ((i = index_of(formats, value)) < 0)
-			return fail_value(what, o, value, "cairn or buildkit", err);
-		*(enum build_cache_format *)at = (enum build_cache_format)i;
-		return 0;
+		return formats;
 	case VALUE_TEXT:
 	case VALUE_LEVEL:
 	case VALUE_LIST:
 		break;
 	}
-	CAIRN_BUG("no choice");
+	return NULL;
+}
+
+/* Set a field to one of a few words. */
+static int set_choice(const char *what, const struct cache_option *o, str value, void *at,
+                      struct build_cache_spec *s, struct cairn_err *err)
+{
+	const char *const *words = choices_of(o->value);
+	int i = index_of(words, value);
+
+	if (o->value == VALUE_COMPRESSION && str_is(value, "estargz"))
+		return cairn_fail(err, CAIRN_E_UNSUPPORTED,
+		                  "%s: compression=estargz is not built; use zstd or gzip", what);
+	if (i < 0)
+		return fail_choice(what, o->name, value, words, err);
+	if (o->value == VALUE_COMPRESSION) {
+		*(enum layer_compression *)at = (enum layer_compression)i;
+		s->has_compression = true;
+	} else if (o->value == VALUE_FORMAT) {
+		*(enum build_cache_format *)at = (enum build_cache_format)i;
+	} else {
+		*(bool *)at = i == 1;
+	}
+	return 0;
 }
 
 static int set_option(const char *what, const struct cache_option *o, str value, struct arena *a,
@@ -177,13 +198,30 @@ static const struct cache_option *option_find(str name)
 	return NULL;
 }
 
+/* Only options that make sense here are suggested. */
+static int fail_unknown(const char *what, str name, const struct build_cache_spec *s,
+                        struct cairn_err *err)
+{
+	const char *names[ARRAY_SIZE(options) + 2];
+	char hint[STR_HINT_MAX];
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++)
+		if (options[i].kinds & 1u << s->type && options[i].sides & (s->to ? TO : FROM))
+			names[n++] = options[i].name;
+	names[n++] = "type";
+	names[n] = NULL;
+	return cairn_fail(err, CAIRN_E_USAGE, "%s: type=%s has no option '%.*s'%s", what,
+	                  type_names[s->type], STR(name), str_did_you_mean(name, names, hint));
+}
+
 static int set_by_name(const char *what, str name, str value, struct arena *a,
                        struct build_cache_spec *s, struct cairn_err *err)
 {
 	const struct cache_option *o = option_find(name);
 
 	if (!o)
-		return cairn_fail(err, CAIRN_E_USAGE, "%s: unknown option '%.*s'", what, STR(name));
+		return fail_unknown(what, name, s, err);
 	if (!(o->kinds & 1u << s->type))
 		return cairn_fail(err, CAIRN_E_USAGE, "%s: '%s' is no option of type=%s", what,
 		                  o->name, type_names[s->type]);
@@ -264,9 +302,7 @@ static int set_type(const char *what, str type, bool to, struct build_cache_spec
 		                  "%s: type=%.*s is not built; use registry, s3 or local", what,
 		                  STR(type));
 	if (i < 0)
-		return cairn_fail(err, CAIRN_E_USAGE,
-		                  "%s: type=%.*s: expected registry, s3, local or inline", what,
-		                  STR(type));
+		return fail_choice(what, "type", type, type_names, err);
 	*s = (struct build_cache_spec){ .type = (enum build_cache_type)i,
 		                        .to = to,
 		                        .compression = LAYER_COMPRESS_ZSTD,

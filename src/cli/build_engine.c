@@ -146,7 +146,9 @@ static int set_ssh(struct build_run *r, struct cairn_err *err)
 
 static int set_network(struct build_run *r, struct cairn_err *err)
 {
+	static const char *const words[] = { "default", "none", "host", NULL };
 	const char *n = r->o->network;
+	char hint[STR_HINT_MAX];
 
 	if (!n && r->ctx->config->sandbox_network == WORKSPACE_NETWORK_NONE)
 		n = "none";
@@ -157,7 +159,8 @@ static int set_network(struct build_run *r, struct cairn_err *err)
 		r->eopts.env.network = GRAPH_NET_NONE;
 	else
 		return cairn_fail(err, CAIRN_E_USAGE,
-		                  "--network=%s: expected default, none or host", n);
+		                  "--network=%s: expected default, none or host%s", n,
+		                  str_did_you_mean(str_of(n), words, hint));
 	return 0;
 }
 

@@ -9,11 +9,13 @@
 
 static int parse_word(str word, struct build_mounts *m, struct cairn_err *err)
 {
-	static const char *const modes[] = {
-		[BUILD_MOUNTS_AUTO] = "auto", [BUILD_MOUNTS_OFF] = "off", [BUILD_MOUNTS_RO] = "ro"
-	};
+	static const char *const modes[] = { [BUILD_MOUNTS_AUTO] = "auto",
+		                             [BUILD_MOUNTS_OFF] = "off",
+		                             [BUILD_MOUNTS_RO] = "ro",
+		                             NULL };
+	char hint[STR_HINT_MAX];
 
-	for (size_t i = 0; i < ARRAY_SIZE(modes); i++)
+	for (size_t i = 0; modes[i]; i++)
 		if (str_is(word, modes[i])) {
 			m->mode = (enum build_mounts_mode)i;
 			m->has_mode = true;
@@ -24,7 +26,8 @@ static int parse_word(str word, struct build_mounts *m, struct cairn_err *err)
 	if (str_starts(word, S("ttl=")))
 		return num_duration(str_skip(word, 4), &m->ttl, err);
 	return cairn_fail(err, CAIRN_E_USAGE,
-	                  "'%.*s': expected auto, off, ro, max=SIZE or ttl=TIME", STR(word));
+	                  "'%.*s': expected auto, off, ro, max=SIZE or ttl=TIME%s", STR(word),
+	                  str_did_you_mean(word, modes, hint));
 }
 
 int build_mounts_parse(const char *text, struct build_mounts *ret, struct cairn_err *err)

@@ -46,6 +46,17 @@ static int fail_field(const char *opt, const struct build_pair *p, const char *w
 	                  p->value ? "=" : "", p->value ? p->value : "", want);
 }
 
+/* The value, or the name of the field, is none of these; `want` tells which there are. */
+static int fail_word(const char *opt, const struct build_pair *p, const char *word,
+                     const char *const *words, const char *want, struct cairn_err *err)
+{
+	char hint[STR_HINT_MAX];
+
+	return cairn_fail(err, CAIRN_E_USAGE, "--%s: '%s%s%s' is not %s%s", opt, p->key,
+	                  p->value ? "=" : "", p->value ? p->value : "", want,
+	                  str_did_you_mean(str_of(word), words, hint));
+}
+
 static int index_of(const char *const *names, const char *s)
 {
 	for (int i = 0; names[i]; i++)
@@ -64,6 +75,8 @@ static int output_type(const struct build_pair *p, const char *v, struct build_o
 {
 	static const char *const types[] = { "store", "oci",      "docker", "tar",
 		                             "local", "registry", NULL };
+	static const char *const known[] = { "registry", "image", "oci",   "docker",
+		                             "tar",      "local", "store", NULL };
 	int i = index_of(types, v);
 
 	if (strcmp(v, "cacheonly") == 0)
@@ -73,9 +86,9 @@ static int output_type(const struct build_pair *p, const char *v, struct build_o
 	if (image->image)
 		i = BUILD_OUTPUT_STORE;
 	if (i < 0)
-		return fail_field("output", p,
-		                  "one of type=registry, image, oci, docker, tar, local, store",
-		                  err);
+		return fail_word("output", p, v, known,
+		                 "one of type=registry, image, oci, docker, tar, local, store",
+		                 err);
 	o->type = (enum build_output_type)i;
 	return 0;
 }
@@ -87,7 +100,8 @@ static int output_compression(const struct build_pair *p, const char *v, struct 
 	int i = index_of(methods, v);
 
 	if (i < 1)
-		return fail_field("output", p, "compression=uncompressed, gzip or zstd", err);
+		return fail_word("output", p, v, methods + 1,
+		                 "compression=uncompressed, gzip or zstd", err);
 	o->compression = (enum build_compression)i;
 	return 0;
 }
@@ -111,6 +125,19 @@ static bool output_annotation(const struct build_pair *p, struct arena *a, struc
 static int output_flag(const struct build_pair *p, const char *v, struct build_output *o,
                        struct image_output *image, struct cairn_err *err)
 {
+	/* all fields, for who misspells one */
+	static const char *const fields[] = { "type",
+		                              "dest",
+		                              "name",
+		                              "compression",
+		                              "compression-level",
+		                              "tar",
+		                              "push",
+		                              "push-by-digest",
+		                              "oci-mediatypes",
+		                              "force-compression",
+		                              "registry.insecure",
+		                              NULL };
 	bool oci = true;
 	const struct {
 		const char *name;
@@ -131,7 +158,7 @@ static int output_flag(const struct build_pair *p, const char *v, struct build_o
 		o->docker |= !oci;
 		return 0;
 	}
-	return fail_field("output", p, "a field of --output", err);
+	return fail_word("output", p, p->key, fields, "a field of --output", err);
 }
 
 static int output_field(const struct build_pair *p, struct arena *a, struct build_output *o,
@@ -223,6 +250,8 @@ int build_output_parse(const char *value, struct arena *a, struct build_output *
 int build_secret_parse(const char *value, struct arena *a, struct build_secret *ret,
                        struct cairn_err *err)
 {
+	static const char *const fields[] = { "id", "src", "source", "env", "type", NULL };
+	static const char *const types[] = { "file", "env", NULL };
 	struct build_secret s = { 0 };
 	const char *type = "";
 	struct build_fields f;
@@ -239,11 +268,12 @@ int build_secret_parse(const char *value, struct arena *a, struct build_secret *
 			s.src = p->value;
 		else if (strcmp(p->key, "env") == 0)
 			s.env = p->value;
-		else if (strcmp(p->key, "type") == 0 &&
-		         (strcmp(p->value, "file") == 0 || strcmp(p->value, "env") == 0))
+		else if (strcmp(p->key, "type") == 0 && index_of(types, p->value) >= 0)
 			type = p->value;
+		else if (strcmp(p->key, "type") == 0)
+			return fail_word("secret", p, p->value, types, "type=file or env", err);
 		else
-			return fail_field("secret", p, "a field of --secret", err);
+			return fail_word("secret", p, p->key, fields, "a field of --secret", err);
 	}
 	if (!s.id)
 		return cairn_fail(err, CAIRN_E_USAGE, "--secret '%s': id= is missing", value);
@@ -333,6 +363,18 @@ static int limit_value(str s, uint64_t *ret, struct cairn_err *err)
 	return num_u64(s, UINT64_MAX - 1, ret, err);
 }
 
+static int fail_limit(const char *text, str name, struct cairn_err *err)
+{
+	const char *names[ARRAY_SIZE(limits) + 1];
+	char hint[STR_HINT_MAX];
+
+	for (size_t i = 0; i < ARRAY_SIZE(limits); i++)
+		names[i] = limits[i].name;
+	names[ARRAY_SIZE(limits)] = NULL;
+	return cairn_fail(err, CAIRN_E_USAGE, "--ulimit '%s': no limit is called '%.*s'%s", text,
+	                  STR(name), str_did_you_mean(name, names, hint));
+}
+
 int build_ulimit_parse(const char *text, struct build_ulimit *ret, struct cairn_err *err)
 {
 	struct build_ulimit u = { .resource = -1 };
@@ -347,8 +389,7 @@ int build_ulimit_parse(const char *text, struct build_ulimit *ret, struct cairn_
 		}
 	}
 	if (u.resource < 0)
-		return cairn_fail(err, CAIRN_E_USAGE, "--ulimit '%s': no limit is called '%.*s'",
-		                  text, STR(name));
+		return fail_limit(text, name, err);
 	if (!str_cut(values, ':', &soft, &hard))
 		hard = soft;
 	if (limit_value(soft, &u.soft, err) < 0 || limit_value(hard, &u.hard, err) < 0) {

@@ -1,5 +1,6 @@
 #include "dispatch.h"
 
+#include <string.h>
 #include <unistd.h>
 
 #include "commands.h"
@@ -181,6 +182,17 @@ static int run_group(struct cairn_ctx *ctx, const struct cli_cmd *group, const c
 	return flush_out(ctx, err);
 }
 
+/* What to do about it, below the error line. */
+static void put_hint(struct cairn_ctx *ctx, const struct cli_cmd *cmd, const struct cairn_err *err)
+{
+	if (err->code == CAIRN_E_USAGE && cmd)
+		(void)fprintf(ctx->err, "hint: 'cairn %s --help' lists what it takes\n", cmd->name);
+	else if (exit_disk_full(err) && !strstr(err->msg, "free space"))
+		(void)fputs("hint: free space on that disk; CAIRN_HOME points the store to another "
+		            "one\n",
+		            ctx->err);
+}
+
 int dispatch(struct cairn_ctx *ctx, int argc, char **argv)
 {
 	const char *name = argc > 1 ? command_name(argv[1]) : "help";
@@ -205,9 +217,8 @@ int dispatch(struct cairn_ctx *ctx, int argc, char **argv)
 	if (r == 0)
 		return code;
 	dispatch_error(ctx, &err);
-	if (err.code == CAIRN_E_USAGE && cmd)
-		(void)fprintf(ctx->err, "hint: 'cairn %s --help' lists what it takes\n", cmd->name);
+	put_hint(ctx, cmd, &err);
 	if (cmd && cmd->fail_exit)
 		return code ? code : cmd->fail_exit;
-	return exit_of(err.code);
+	return exit_of(&err);
 }

@@ -1,5 +1,7 @@
 #include "exit.h"
 
+#include <errno.h>
+
 #include "util/mem.h"
 
 static const struct exit_row rows[] = {
@@ -18,6 +20,8 @@ static const struct exit_row rows[] = {
 	{ EXIT_CODE_EXISTS, "exists", "The thing is there already, or is in use" },
 	{ EXIT_CODE_UNAVAILABLE, "unavailable",
 	  "No answer from a network or a lock; may work later" },
+	{ EXIT_CODE_DISK_FULL, "disk-full",
+	  "No space is left where cairn writes: free some, or point CAIRN_HOME to another disk" },
 	{ EXIT_CODE_BUG, "bug", "cairn itself is broken; please report it" },
 	{ EXIT_CODE_INTERRUPTED, "interrupted", "Stopped by a signal; finished steps are kept" },
 	{ EXIT_CODE_RUN, "run", "cairn run failed before the command could run" },
@@ -29,9 +33,14 @@ const struct exit_row *exit_table(size_t *ret_n)
 	return rows;
 }
 
-int exit_of(enum cairn_code code)
+bool exit_disk_full(const struct cairn_err *err)
 {
-	switch (code) {
+	return err->code == CAIRN_E_SYSTEM && (err->sys == ENOSPC || err->sys == EDQUOT);
+}
+
+int exit_of(const struct cairn_err *err)
+{
+	switch (err->code) {
 	case CAIRN_OK:
 		return EXIT_CODE_OK;
 	case CAIRN_E_BUG:
@@ -54,7 +63,7 @@ int exit_of(enum cairn_code code)
 	case CAIRN_E_CANCELLED:
 		return EXIT_CODE_INTERRUPTED;
 	case CAIRN_E_SYSTEM:
-		return EXIT_CODE_FAILURE;
+		return exit_disk_full(err) ? EXIT_CODE_DISK_FULL : EXIT_CODE_FAILURE;
 	case CAIRN_E_USAGE:
 		return EXIT_CODE_USAGE;
 	case CAIRN_E_UNSUPPORTED:

@@ -6,6 +6,7 @@
 #ifndef CAIRN_CLI_EXIT_H
 #define CAIRN_CLI_EXIT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "util/err.h"
@@ -23,6 +24,7 @@ enum cli_exit {
 	EXIT_CODE_DENIED = 9,       /* this machine or this user may not do that */
 	EXIT_CODE_EXISTS = 10,      /* the thing is there already, or is in use */
 	EXIT_CODE_UNAVAILABLE = 11, /* a network or a lock gave no answer; may work later */
+	EXIT_CODE_DISK_FULL = 12,   /* no space is left where cairn writes */
 	EXIT_CODE_BUG = 70,         /* cairn itself is broken */
 	EXIT_CODE_INTERRUPTED = 75, /* stopped by a signal; finished steps are kept */
 	EXIT_CODE_RUN = 125,        /* `cairn run` failed before the command could run */
@@ -37,7 +39,10 @@ struct exit_row {
 /* All codes, in ascending order; *ret_n of them. */
 const struct exit_row *exit_table(size_t *ret_n);
 
-/* The exit code for a failure. CAIRN_OK gives 0. */
-int exit_of(enum cairn_code code);
+/* No space is left on a disk, or in the user's share of it. */
+bool exit_disk_full(const struct cairn_err *err);
+
+/* The exit code for a failure; 0 for CAIRN_OK. */
+int exit_of(const struct cairn_err *err);
 
 #endif

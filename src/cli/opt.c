@@ -67,7 +67,7 @@ static int set_flag(const struct cli_opt *o, const char *value, bool *field, str
 
 static int set_enum(const struct cli_opt *o, const char *value, int *field, struct cairn_err *err)
 {
-	char list[256] = "";
+	char list[256] = "", hint[STR_HINT_MAX];
 	size_t used = 0;
 
 	for (int i = 0; o->choices[i]; i++) {
@@ -80,7 +80,8 @@ static int set_enum(const struct cli_opt *o, const char *value, int *field, stru
 		if (used >= sizeof(list))
 			used = sizeof(list) - 1;
 	}
-	return cairn_fail(err, CAIRN_E_USAGE, "--%s is one of %s, not '%s'", o->name, list, value);
+	return cairn_fail(err, CAIRN_E_USAGE, "--%s is one of %s, not '%s'%s", o->name, list, value,
+	                  str_did_you_mean(str_of(value), o->choices, hint));
 }
 
 static int set_value(const struct cli_opt *o, const char *value, void *into, struct cairn_err *err)

@@ -200,6 +200,8 @@ static int lower_network(struct stage *s, str word, enum graph_network *ret, str
 	} table[] = { { "default", GRAPH_NET_DEFAULT },
 		      { "none", GRAPH_NET_NONE },
 		      { "host", GRAPH_NET_HOST } };
+	static const char *const words[] = { "default", "none", "host", NULL };
+	char hint[STR_HINT_MAX];
 
 	*ret = GRAPH_NET_DEFAULT;
 	if (!word.ptr)
@@ -209,8 +211,9 @@ static int lower_network(struct stage *s, str word, enum graph_network *ret, str
 			*ret = table[i].network;
 			return 0;
 		}
-	return lower_fail(s, CAIRN_E_SYNTAX, err, "--network=%.*s: expected default, none or host",
-	                  STR(word));
+	return lower_fail(s, CAIRN_E_SYNTAX, err,
+	                  "--network=%.*s: expected default, none or host%s", STR(word),
+	                  str_did_you_mean(word, words, hint));
 }
 
 /* The command line: shell form is wrapped in SHELL. */

@@ -192,3 +192,13 @@ const char *str_suggest(str s, const char *const *names)
 	}
 	return best;
 }
+
+const char *str_did_you_mean(str s, const char *const *names, char buf[STR_HINT_MAX])
+{
+	const char *near = str_suggest(s, names);
+
+	buf[0] = '\0';
+	if (near)
+		(void)snprintf(buf, STR_HINT_MAX, "; did you mean '%s'?", near);
+	return buf;
+}

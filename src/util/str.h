@@ -67,4 +67,8 @@ char *str_dup(str s); /* owned, NUL-terminated copy (a NUL inside cuts what C se
  * none is near (distance above 2 or a third of the length).  names ends with NULL. */
 const char *str_suggest(str s, const char *const *names);
 
+/* The same as the end of a message: "; did you mean 'NAME'?" in buf, or "". Returns buf. */
+#define STR_HINT_MAX 64
+const char *str_did_you_mean(str s, const char *const *names, char buf[STR_HINT_MAX]);
+
 #endif

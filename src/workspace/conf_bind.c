@@ -96,6 +96,7 @@ static int read_enum(const struct conf_reader *r, const struct conf_field *f,
                      const struct conf_node *n, int *ret, struct cairn_err *err)
 {
 	cleanup_strbuf struct strbuf list;
+	char hint[STR_HINT_MAX];
 	str text = { NULL, 0 };
 
 	strbuf_init(&list, SIZE_MAX);
@@ -111,7 +112,8 @@ static int read_enum(const struct conf_reader *r, const struct conf_field *f,
 			*ret = i;
 			return 0;
 		}
-	return conf_fail(r, n, err, "expected %s, not '%.*s'", list.ptr, STR(text));
+	return conf_fail(r, n, err, "expected %s, not '%.*s'%s", list.ptr, STR(text),
+	                 str_did_you_mean(text, f->choices, hint));
 }
 
 static int read_path(const struct conf_reader *r, const struct conf_node *n, str *ret,

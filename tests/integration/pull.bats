@@ -27,6 +27,7 @@ teardown() {
 		kill -9 "$pid" 2>/dev/null || true
 		wait "$pid" 2>/dev/null || true
 	done
+	[ -z "${MOUNTED-}" ] || umount -l "$MOUNTED"
 	remove_stores
 }
 
@@ -281,6 +282,33 @@ mark() { # OPTION...: the base's mark as a step sees it
 	rm "$(layer_file big 0)" # is here already: not asked for again
 	[ "$(mark)" = 3 ]
 	[ "$("$CAIRN" run "$REG/app:1" wc -c /random)" = "12000000 /random" ]
+}
+
+@test "a full disk: one line, advice, a code of its own; with room the pull goes on" {
+	[ "$(id -u)" = 0 ] || skip "needs root, to mount a small disk"
+	push big big:1
+	local small=$BATS_TEST_TMPDIR/small what
+	mkdir "$small"
+	mount -t tmpfs -o size=8m,mode=700 none "$small" || skip "mount is not allowed here"
+	MOUNTED=$small
+	export CAIRN_HOME=$small/home
+	for what in pull build; do
+		if [ $what = pull ]; then
+			run "$CAIRN" pull "$REG/big:1"
+		else
+			build_fails <<-END
+			FROM $REG/big:1
+			RUN true
+			END
+		fi
+		echo "$output"
+		[ "$status" -eq 12 ]
+		[ "$(grep -c 'cairn: error:' <<<"$output")" -eq 1 ]
+		[[ $output == *"pace left on device"* && $output == *"free space"* ]]
+	done
+	mount -o remount,size=64m "$small"
+	"$CAIRN" pull "$REG/big:1"
+	[ "$("$CAIRN" run "$REG/big:1" cat /mark)" = 3 ]
 }
 
 @test "an interrupt ends a pull at once" {

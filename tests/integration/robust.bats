@@ -221,7 +221,8 @@ small_disk() { # SIZE
 		build_fails <<<"$df"
 		echo "$output"
 		[[ $output == *"pace left on device"* || $output == *"disk is full"* ]]
-		[ "$status" -eq 1 ] || [ "$status" -eq 6 ]
+		# 6: the command itself met the full disk
+		[ "$status" -eq 12 ] || [ "$status" -eq 6 ]
 		rm "$MOUNTED/ballast"
 		store_is_whole
 		build_ok -t after <<-'EOF'

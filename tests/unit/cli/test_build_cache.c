@@ -63,14 +63,28 @@ void test_cache__bad(void **state)
 		{ "cache-to", "type=local,src=x", "--cache-to: 'src' is only for --cache-from" },
 		{ "cache-from", "type=registry,ref=x,mode=max",
 		  "--cache-from: 'mode' is only for --cache-to" },
-		{ "cache-to", "type=registry,ref=x,frob=1", "--cache-to: unknown option 'frob'" },
+		{ "cache-to", "type=registry,ref=x,frob=1",
+		  "--cache-to: type=registry has no option 'frob'" },
+		{ "cache-to", "type=registry,ref=x,moed=max",
+		  "--cache-to: type=registry has no option 'moed'; did you mean 'mode'?" },
+		{ "cache-from", "type=s3,buckt=x",
+		  "--cache-from: type=s3 has no option 'buckt'; did you mean 'bucket'?" },
+		{ "cache-from", "type=registry,ref=x,moed=max",
+		  "--cache-from: type=registry has no option 'moed'" },
+		{ "cache-to", "type=registy,ref=x",
+		  "--cache-to: type=registy: expected registry, s3, local or inline; did you mean "
+		  "'registry'?" },
+		{ "cache-to", "type=registry,ref=x,mode=mx",
+		  "--cache-to: mode=mx: expected min or max; did you mean 'max'?" },
+		{ "cache-to", "type=registry,ref=x,ignore-error=tru",
+		  "--cache-to: ignore-error=tru: expected false or true; did you mean 'true'?" },
 		{ "cache-to", "type=registry,ref=x,bucket=1",
 		  "--cache-to: 'bucket' is no option of type=registry" },
 		{ "cache-to", "type=registry,ref=x,mode=all",
 		  "--cache-to: mode=all: expected min or max" },
 		{ "cache-to", "type=registry,ref=", "--cache-to: ref= is empty" },
 		{ "cache-to", "type=registry,ref=x,ignore-error=maybe",
-		  "--cache-to: ignore-error=maybe: expected true or false" },
+		  "--cache-to: ignore-error=maybe: expected false or true" },
 		{ "cache-to", "type=registry,ref=x,compression=lzma",
 		  "--cache-to: compression=lzma: expected uncompressed, gzip or zstd" },
 		{ "cache-to", "type=registry,ref=x,compression=gzip,compression-level=15",
@@ -135,7 +149,7 @@ void test_cache__attributes_of_a_configuration(void **state)
 	assert_fails(build_cache_from_attrs("cairn.yaml:1: cache", S("local"), &attrs, false, a, &s,
 	                                    &err),
 	             CAIRN_E_USAGE);
-	assert_string_equal(err.msg, "cairn.yaml:1: cache: unknown option 'frob'");
+	assert_string_equal(err.msg, "cairn.yaml:1: cache: type=local has no option 'frob'");
 }
 
 /* --- scopes --------------------------------------------------------------------- */

@@ -1,3 +1,5 @@
+#include <errno.h>
+
 #include "harness.h"
 
 #include "cli/exit.h"
@@ -17,8 +19,33 @@ void test_exit__numbers(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		assert_int_equal(exit_of(cases[i].code), cases[i].want);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct cairn_err err = { .code = cases[i].code };
+
+		assert_int_equal(exit_of(&err), cases[i].want);
+	}
+}
+
+/* A full disk has a code of its own, wherever it was noticed; not what fails with the same number
+ * and means something else. */
+void test_exit__full_disk(void **state)
+{
+	static const struct {
+		enum cairn_code code;
+		int sys, want;
+	} cases[] = {
+		{ CAIRN_E_SYSTEM, ENOSPC, 12 }, { CAIRN_E_SYSTEM, EDQUOT, 12 },
+		{ CAIRN_E_SYSTEM, EIO, 1 },     { CAIRN_E_SYSTEM, 0, 1 },
+		{ CAIRN_E_DENIED, ENOSPC, 9 },  { CAIRN_E_STEP, ENOSPC, 6 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct cairn_err err = { .code = cases[i].code, .sys = cases[i].sys };
+
+		assert_int_equal(exit_of(&err), cases[i].want);
+		assert_int_equal(exit_disk_full(&err), cases[i].want == 12);
+	}
 }
 
 void test_exit__table_is_sorted_and_complete(void **state)
@@ -30,10 +57,11 @@ void test_exit__table_is_sorted_and_complete(void **state)
 	for (size_t i = 1; i < n; i++)
 		assert_true(rows[i - 1].code < rows[i].code);
 	for (int code = CAIRN_E_STEP; code <= CAIRN_OK; code++) {
+		struct cairn_err err = { .code = (enum cairn_code)code };
 		bool found = false;
 
 		for (size_t i = 0; i < n; i++)
-			found = found || rows[i].code == exit_of((enum cairn_code)code);
+			found = found || rows[i].code == exit_of(&err);
 		assert_true(found);
 	}
 }

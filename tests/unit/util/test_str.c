@@ -23,6 +23,7 @@ void test_str__next_keeps_empty_pieces(void **state)
 void test_str__suggest(void **state)
 {
 	static const char *const names[] = { "RUN", "COPY", "WORKDIR", "HEALTHCHECK", NULL };
+	char hint[STR_HINT_MAX];
 
 	(void)state;
 	assert_string_equal(str_suggest(S("RUNN"), names), "RUN");
@@ -30,6 +31,8 @@ void test_str__suggest(void **state)
 	assert_string_equal(str_suggest(S("RNU"), names), "RUN");
 	assert_string_equal(str_suggest(S("cpoy"), names), "COPY");
 	assert_null(str_suggest(S("FLY"), names));
+	assert_string_equal(str_did_you_mean(S("RUNN"), names, hint), "; did you mean 'RUN'?");
+	assert_string_equal(str_did_you_mean(S("FLY"), names, hint), "");
 }
 
 void test_strbuf__maximum(void **state)
