@@ -139,6 +139,48 @@ static int read_strings(const struct conf_reader *r, const struct conf_node *n,
 	return 0;
 }
 
+static void add_kv(const struct conf_reader *r, struct image_kvs *kvs, str key, str value)
+{
+	image_kvs_set(r->arena, kvs, key, value);
+	for (size_t i = 0; !value.ptr && i < kvs->len; i++)
+		if (str_eq(kvs->ptr[i].key, key))
+			kvs->ptr[i].value = str_n(NULL, 0);
+}
+
+static int read_kv_list(const struct conf_reader *r, const struct conf_node *n,
+                        struct image_kvs *kvs, struct cairn_err *err)
+{
+	for (size_t i = 0; i < n->n; i++) {
+		str text = { NULL, 0 }, key, value;
+
+		TRY(want_text(r, n->items[i], "NAME=text", &text, err));
+		if (!str_cut(text, '=', &key, &value))
+			value = str_n(NULL, 0);
+		if (!key.len)
+			return conf_fail(r, n->items[i], err, "'%.*s' has no name", STR(text));
+		add_kv(r, kvs, key, value);
+	}
+	return 0;
+}
+
+static int read_kvs(const struct conf_reader *r, const struct conf_node *n, struct image_kvs *kvs,
+                    struct cairn_err *err)
+{
+	if (n->kind == CONF_LIST)
+		return read_kv_list(r, n, kvs, err);
+	if (n->kind != CONF_MAP)
+		return conf_fail(r, n, err, "expected a mapping of names to texts, not %s",
+		                 conf_kind_name(n));
+	for (size_t i = 0; i < n->n; i++) {
+		const struct conf_node *v = n->pairs[i].value;
+
+		if (v->kind != CONF_SCALAR)
+			return conf_fail(r, v, err, "expected a text, not %s", conf_kind_name(v));
+		add_kv(r, kvs, n->pairs[i].key, conf_is_null(v) ? str_n(NULL, 0) : v->text);
+	}
+	return 0;
+}
+
 static int read_option(const struct conf_reader *r, const struct conf_field *f,
                        const struct conf_node *n, struct image_kvs *kvs, struct cairn_err *err)
 {
@@ -212,6 +254,8 @@ static int read_named(const struct conf_reader *r, const struct conf_object *o,
 		memcpy(array + i * o->size, &p->key, sizeof(p->key));
 		if (o->check_name)
 			TRY(o->check_name(r, p, err));
+		if (o->place)
+			o->place(array + i * o->size, p->line, p->col);
 		TRY(read_element(r, o, p->value, array + i * o->size, err));
 	}
 	return 0;
@@ -237,6 +281,10 @@ static int read_typed(const struct conf_reader *r, const struct conf_field *f,
 		return read_enum(r, f, n, value, err);
 	case CONF_F_STRINGS:
 		return read_strings(r, n, value, err);
+	case CONF_F_KVS:
+		return read_kvs(r, n, value, err);
+	case CONF_F_ANY:
+		return 0;
 	case CONF_F_OPTION:
 		return read_option(r, f, n, value, err);
 	case CONF_F_OBJECT:
@@ -287,6 +335,8 @@ int conf_read(const struct conf_reader *r, const struct conf_object *o, const st
 	for (size_t i = 0; i < n->n; i++) {
 		const struct conf_field *f = find_field(o, n->pairs[i].key);
 
+		if (!f && o->open)
+			continue;
 		if (!f)
 			return fail_unknown(r, o, &n->pairs[i], err);
 		TRY(read_field(r, f, n->pairs[i].value, into, err));

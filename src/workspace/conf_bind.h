@@ -28,12 +28,15 @@ enum conf_type {
 	CONF_F_DURATION, /* uint64_t, ns: as num_duration() reads it, and days ("30d") */
 	CONF_F_ENUM,     /* int or an enum: the index in choices */
 	CONF_F_STRINGS,  /* struct image_strs: a text, or a list of them */
+	CONF_F_KVS,      /* struct image_kvs: a mapping of names to texts, or a list of "NAME=text";
+	                    a name without value has a value whose ptr is NULL */
 	CONF_F_OPTION,   /* struct image_kvs: a text under the name ->option; it is one of choices,
 	                    or, when max is not 0, a number from min to max, or any */
 	CONF_F_OBJECT,   /* the struct itself, of ->object */
 	CONF_F_OBJECTS,  /* struct conf_array of ->object: one or a list; a mere text stands for an
 	                    object with only its first field */
 	CONF_F_NAMED,    /* struct conf_array of ->object, whose first member is a str: the key */
+	CONF_F_ANY,      /* passed over: offset means nothing */
 	CONF_F_N_,
 };
 
@@ -78,7 +81,10 @@ struct conf_object {
 	/* A key of a NAMED mapping; NULL: any will do. */
 	int (*check_name)(const struct conf_reader *r, const struct conf_pair *p,
 	                  struct cairn_err *err);
+	/* Told where the key of a NAMED mapping stands, before its value is read; NULL: nothing. */
+	void (*place)(void *object, unsigned line, unsigned col);
 	const char *required; /* the key that has to be there; NULL: none */
+	bool open;            /* keys that are not in the table are passed over */
 };
 
 /* What reading needs to know beside the tables. */

@@ -79,6 +79,19 @@ static json_t *with_pattern(const char *pattern)
 	return o;
 }
 
+/* Names and texts: a mapping, or a list of NAME=text. */
+static json_t *kvs(void)
+{
+	json_t *map = object_of_type("object"), *list = object_of_type("array");
+	json_t *value = json_pack("{s:[s,s,s,s]}", "type", "string", "number", "boolean", "null");
+
+	if (!value)
+		CAIRN_BUG("cannot make the schema");
+	set(map, "additionalProperties", value);
+	set(list, "items", text(false));
+	return either(map, list);
+}
+
 static json_t *field_schema(const struct conf_field *f);
 
 static json_t *element(const struct conf_object *o)
@@ -114,6 +127,10 @@ static json_t *typed(const struct conf_field *f)
 		return choices(f->choices);
 	case CONF_F_STRINGS:
 		return one_or_list(text(false));
+	case CONF_F_KVS:
+		return kvs();
+	case CONF_F_ANY:
+		return json_object();
 	case CONF_F_OPTION:
 		return f->choices == conf_bools ? object_of_type("boolean")
 		       : f->choices             ? choices(f->choices)

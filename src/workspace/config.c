@@ -182,6 +182,12 @@ static const struct conf_field file_fields[] = {
 	  .help = "Base images: 'cairn base'" },
 	{ "sandbox_network", CONF_F_ENUM, AT(c.sandbox_network), .choices = networks,
 	  .help = "Network of RUN steps, unless --network says another (default: host)" },
+	{ "images", CONF_F_NAMED, AT(c.images), .object = &config_image_object,
+	  .help = "The images of the repository, by name (default: every Dockerfile is one)" },
+	{ "defaults", CONF_F_OBJECT, AT(c.defaults), .object = &config_defaults_object,
+	  .help = "What images have that say nothing else" },
+	{ "groups", CONF_F_NAMED, AT(c.groups), .object = &config_group_object,
+	  .help = "Names for several images" },
 	{ 0 },
 };
 

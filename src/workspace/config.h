@@ -85,6 +85,57 @@ enum workspace_network {
 	WORKSPACE_NETWORK_NONE,
 };
 
+/* How much of a machine an image wants; ascending. */
+enum image_category {
+	IMAGE_UNKNOWN, /* not told, and nothing was looked at yet */
+	IMAGE_LIGHT,
+	IMAGE_HEAVY,
+	IMAGE_GPU,
+	IMAGE_CATEGORIES_,
+};
+
+/* A line of `matrix:`: the image is made once for each value. */
+struct workspace_axis {
+	str name;
+	struct image_strs values;
+};
+
+struct workspace_axes {
+	struct workspace_axis *ptr;
+	size_t len;
+};
+
+/* One of `images:`, and `defaults:` for all of them, as written: ${...} stands there still, paths
+ * are not cleaned.  Batch files are read into the same struct.  "" and none: not given. */
+struct workspace_image {
+	str name;
+	unsigned line, col; /* where the name stands */
+	str context, dockerfile, dockerfile_inline, target, runner;
+	/* A value whose ptr is NULL: the name stands there without one. */
+	struct image_kvs args, contexts, labels;
+	struct image_strs tags, platforms, secrets, depends;
+	enum image_category category; /* UNKNOWN: from evidence */
+	uint64_t deadline;            /* ns; 0 = none */
+	struct workspace_axes matrix;
+};
+
+struct workspace_images {
+	struct workspace_image *ptr;
+	size_t len;
+};
+
+/* A line of `groups:`. */
+struct workspace_group {
+	str name;
+	unsigned line, col;
+	struct image_strs members; /* names of images and of groups */
+};
+
+struct workspace_groups {
+	struct workspace_group *ptr;
+	size_t len;
+};
+
 struct workspace_config {
 	struct arena *arena; /* owns everything */
 	const char *file;    /* as shown in messages; NULL: there is no cairn.yaml */
@@ -96,6 +147,9 @@ struct workspace_config {
 	struct workspace_registries registries;
 	struct workspace_base base;
 	enum workspace_network sandbox_network; /* of RUN steps that --network says nothing about */
+	struct workspace_images images;         /* see images.h, which makes something of them */
+	struct workspace_image defaults;        /* of all images; it has no name */
+	struct workspace_groups groups;
 };
 
 /* Read the configuration.

@@ -19,15 +19,6 @@
 
 #define IMAGES_MAX 10000u /* images of one workspace */
 
-/* How much of a machine an image wants; ascending. */
-enum image_category {
-	IMAGE_UNKNOWN, /* not told, and nothing was looked at yet */
-	IMAGE_LIGHT,
-	IMAGE_HEAVY,
-	IMAGE_GPU,
-	IMAGE_CATEGORIES_,
-};
-
 /* Where the description of an image comes from. */
 enum image_origin {
 	IMAGE_FOUND,    /* a Dockerfile that was found */
@@ -58,6 +49,10 @@ struct ws_image {
 	enum image_category category; /* as written; UNKNOWN: nothing is written */
 	uint64_t deadline;            /* ns within which it should be there; 0 = none is set */
 	str runner;                   /* name of the runner it has to go to; "" = any */
+	bool by_name; /* it is meant only by its name: "all images" leave it out, unless another
+	                 stands on it (bake: not in the group "default") */
+	str note;     /* how the context was chosen, when that had to be found out; "" = nothing
+	                 to say */
 
 	/* Filled in by images_order(): images it stands on, sorted by name, without duplicates. */
 	struct ws_image **parents;

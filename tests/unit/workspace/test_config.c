@@ -75,6 +75,37 @@ void test_config__every_key(void **state)
 	assert_int_equal(c->sandbox_network, WORKSPACE_NETWORK_NONE);
 }
 
+void test_config__images(void **state)
+{
+	cleanup_workspace_config struct workspace_config *c = parse(
+		"images:\n"
+		"  a: {context: x, args: [V=1, W], tags: r.io/a, category: gpu, deadline: 5m}\n"
+		"  b-${v}:\n    args: {V: 2, W: , X: \"\"}\n    matrix: {v: [1, 2]}\n"
+		"  c:\n"
+		"defaults: {platforms: linux/arm64, runner: big}\ngroups: {g: [a, c]}\n");
+	const struct workspace_image *i = c->images.ptr;
+
+	(void)state;
+	assert_int_equal(c->images.len, 3);
+	assert_str(i[0].name, "a");
+	assert_int_equal(i[0].line, 2);
+	assert_int_equal(i[0].col, 3);
+	assert_int_equal(i[0].args.len, 2);
+	assert_str(i[0].args.ptr[0].value, "1");
+	assert_null(i[0].args.ptr[1].value.ptr);
+	assert_int_equal(i[0].category, IMAGE_GPU);
+	assert_int_equal(i[0].deadline, 300 * 1000000000ull);
+	assert_str(i[1].args.ptr[0].value, "2");
+	assert_null(i[1].args.ptr[1].value.ptr);
+	assert_non_null(i[1].args.ptr[2].value.ptr);
+	assert_int_equal(i[1].matrix.len, 1);
+	assert_int_equal(i[1].matrix.ptr[0].values.len, 2);
+	assert_int_equal(i[2].line, 6);
+	assert_str(c->defaults.platforms.ptr[0], "linux/arm64");
+	assert_str(c->defaults.runner, "big");
+	assert_int_equal(c->groups.ptr[0].members.len, 2);
+}
+
 struct bad {
 	const char *text;
 	unsigned line, col;
@@ -129,6 +160,22 @@ void test_config__mistakes(void **state)
 		{ "version: \"\\0\"\n", 1, 10, "NUL" },
 		{ "base: {registry: a.b/c\n", 2, 1, "expected" },
 		{ "\tversion: 1\n", 1, 1, "cannot start any token" },
+		{ "images: [a]\n", 1, 9, "expected a mapping of names" },
+		{ "images: {a b: {}}\n", 1, 10, "no name of an image" },
+		{ "images: {a: {contxt: x}}\n", 1, 14, "did you mean 'context'?" },
+		{ "images:\n  a:\n    args: 3\n", 3, 11, "args: expected a mapping of names" },
+		{ "images: {a: {args: {X: [1]}}}\n", 1, 24, "expected a text, not a list" },
+		{ "images: {a: {args: [=1]}}\n", 1, 21, "has no name" },
+		{ "images: {a: {category: big}}\n", 1, 24,
+		  "expected auto, light, heavy or gpu, not 'big'" },
+		{ "images: {a: {platforms: [linux/amd64, \"l x\"]}}\n", 1, 39, "platform" },
+		{ "images: {a: {matrix: {name: [x]}}}\n", 1, 23, "cannot be the name" },
+		{ "images: {a: {matrix: {v: [x, y, x]}}}\n", 1, 33, "second time" },
+		{ "images: {a: {matrix: {v: []}}}\n", 1, 26, "the list is empty" },
+		{ "images: {a: {matrix: {v: }}}\n", 1, 23, "has no values" },
+		{ "images: {a: {deadline: soon}}\n", 1, 24, "expected a time like" },
+		{ "defaults: {context: x}\n", 1, 12, "unknown key 'context'" },
+		{ "groups: {g: {a: b}}\n", 1, 13, "expected a text or a list" },
 		{ "a: [[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]\n", 1, 19, "more than 16" },
 	};
 
