@@ -93,6 +93,26 @@ static int ask(struct world *w, int *ret_status, struct cairn_err *err)
 	return 0;
 }
 
+/* Requests that follow each other get answers of these statuses. */
+static void answers(const char *const env[ENV_MAX], const struct fake_step *steps, const int *want,
+                    size_t n)
+{
+	struct cairn_err err;
+	struct world w;
+
+	begin(&w, env, steps);
+	for (size_t i = 0; i < n; i++) {
+		int status = 0;
+
+		assert_ok(ask(&w, &status, &err));
+		assert_int_equal(status, want[i]);
+	}
+	end(&w, steps);
+}
+#define ANSWERS(env, steps, ...)                          \
+	answers(env, steps, (const int[]){ __VA_ARGS__ }, \
+	        ARRAY_SIZE(((const int[]){ __VA_ARGS__ })))
+
 /* --- the chain ------------------------------------------------------------------------------- */
 
 #define KEYS_ENV "AWS_ACCESS_KEY_ID=AKENV", "AWS_SECRET_ACCESS_KEY=hush"
@@ -445,7 +465,6 @@ void test_aws__expired_in_an_answer(void **state)
 		REFUSE("AK1", 400, "x-amzn-ErrorType: RequestExpired:http://x/", "{}"),
 		REFUSE("AK1", 400, NULL, "<R><Error><Code>InvalidToken</Code></Error></R>"),
 	};
-	struct cairn_err err;
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(bodies); i++) {
@@ -456,14 +475,8 @@ void test_aws__expired_in_an_answer(void **state)
 			ASK("AK2"),
 			ASK("AK2"),
 		};
-		struct world w;
-		int status = 0;
 
-		begin(&w, container_env, steps);
-		assert_ok(ask(&w, &status, &err));
-		assert_int_equal(status, 200);
-		assert_ok(ask(&w, &status, &err));
-		end(&w, steps);
+		ANSWERS(container_env, steps, 200, 200);
 	}
 }
 
@@ -479,19 +492,10 @@ void test_aws__expired_for_good(void **state)
 		BOX("AK2", "2015-08-30T13:36:00Z"),
 		REFUSE("AK2", 403, NULL, "<Error><Code>ExpiredToken</Code></Error>"),
 	};
-	struct cairn_err err;
-	struct world w;
-	int status = 0;
 
 	(void)state;
-	begin(&w, keys_env, env_steps);
-	assert_ok(ask(&w, &status, &err));
-	assert_int_equal(status, 403);
-	end(&w, env_steps);
-	begin(&w, container_env, box_steps);
-	assert_ok(ask(&w, &status, &err));
-	assert_int_equal(status, 403);
-	end(&w, box_steps);
+	ANSWERS(keys_env, env_steps, 403);
+	ANSWERS(container_env, box_steps, 403);
 }
 
 #define DATED(st, h, b, when)                                                                \
@@ -511,18 +515,9 @@ void test_aws__clock_is_corrected(void **state)
 		DATED(403, "Date: Sun, 30 Aug 2015 14:36:10 GMT",
 		      "<Error><Code>SignatureDoesNotMatch</Code></Error>", "20150830T143600Z"),
 	};
-	struct cairn_err err;
-	struct world w;
-	int status = 0;
 
 	(void)state;
-	begin(&w, keys_env, steps);
-	assert_ok(ask(&w, &status, &err));
-	assert_int_equal(status, 200);
-	assert_ok(ask(&w, &status, &err));
-	assert_ok(ask(&w, &status, &err));
-	assert_int_equal(status, 403);
-	end(&w, steps);
+	ANSWERS(keys_env, steps, 200, 200, 403);
 }
 
 void test_aws__busy(void **state)
@@ -532,15 +527,9 @@ void test_aws__busy(void **state)
 		REFUSE("AKENV", 503, NULL, "<Error><Code>SlowDown</Code></Error>"),
 		ASK("AKENV"),
 	};
-	struct cairn_err err;
-	struct world w;
-	int status = 0;
 
 	(void)state;
-	begin(&w, keys_env, steps);
-	assert_ok(ask(&w, &status, &err));
-	assert_int_equal(status, 200);
-	end(&w, steps);
+	ANSWERS(keys_env, steps, 200);
 }
 
 /* A signature is for one host. */
@@ -549,15 +538,9 @@ void test_aws__redirects_are_answers(void **state)
 	static const struct fake_step steps[STEPS_MAX] = {
 		REFUSE("AKENV", 307, "Location: https://elsewhere.example/", ""),
 	};
-	struct cairn_err err;
-	struct world w;
-	int status = 0;
 
 	(void)state;
-	begin(&w, keys_env, steps);
-	assert_ok(ask(&w, &status, &err));
-	assert_int_equal(status, 307);
-	end(&w, steps);
+	ANSWERS(keys_env, steps, 307);
 }
 
 /* --- region and endpoint --------------------------------------------------------------------- */
