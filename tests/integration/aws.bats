@@ -4,49 +4,37 @@
 # Signatures are checked by three others: botocore, moto (Python, where they are installed) and
 # aws_server.py, which stands in for what only runs at AWS.
 
+load common
+
+# One S3 server serves all tests of it: moto takes seconds to start.
 setup_file() {
-	command -v python3 >/dev/null || skip "python3 is not installed"
-	S3_KIND=
-	if python3 -c 'import boto3, moto.server' 2>/dev/null; then
-		S3_KIND=moto
-	elif command -v s3rver >/dev/null; then
-		S3_KIND=s3rver
-	fi
-	export S3_KIND
+	need_tools python3
+	SERVER_DIR=$BATS_FILE_TMPDIR
+	S3_KIND=$(s3_kind)
+	[ "$S3_KIND" != moto ] || start_moto
+	[ "$S3_KIND" != s3rver ] || start_s3
+	export S3_KIND S3=127.0.0.1:${PORT-}
+}
+
+teardown_file() {
+	stop_servers
 }
 
 setup() {
-	local name
+	setup_suite_dirs
 	TOOL=$SANDBOX_BIN/aws-tool
 	DIR=$BATS_TEST_TMPDIR
-	PIDS=()
-	for name in ${!AWS_*} ${!CODEBUILD_*}; do unset "$name"; done
-	unset http_proxy https_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY all_proxy
-	export HOME=$DIR AWS_EC2_METADATA_DISABLED=true BUCKET=my-bucket
+	export HOME=$DIR BUCKET=bucket
 	cd "$DIR" || return 1
-}
-
-teardown() {
-	local pid
-	for pid in "${PIDS[@]}"; do
-		kill -9 "$pid" 2>/dev/null || true
-		wait "$pid" 2>/dev/null || true
-	done
 }
 
 # --- servers ---------------------------------------------------------------------------------
 
 start() { # OPTION...: aws_server.py; URL and LOG
-	local i
-	LOG=$DIR/log.${#PIDS[@]}
-	python3 "$BATS_TEST_DIRNAME/aws_server.py" "$LOG" "$@" >"$LOG.port" 2>"$LOG.err" 3>&- &
-	PIDS+=($!)
-	for ((i = 0; i < 200; i++)); do
-		[ -s "$LOG.port" ] && break
-		sleep 0.05
-	done
-	URL=http://127.0.0.1:$(cat "$LOG.port")
-	: >>"$LOG"
+	LOG=$DIR/log.${#SERVERS[@]}
+	: >"$LOG"
+	start_server "$LOG.err" python3 "$BATS_TEST_DIRNAME/aws_server.py" "$LOG" "$@"
+	URL=http://127.0.0.1:$PORT
 }
 
 as_user() {
@@ -54,30 +42,26 @@ as_user() {
 	export AWS_REGION=eu-west-1 AWS_ENDPOINT_URL=$URL
 }
 
-# An S3 server with $BUCKET, and a user of it in the environment. moto looks at signatures, but of
+start_moto() {
+	start_server "$SERVER_DIR/moto.log" python3 -c 'import sys, moto.server; moto.server.main(sys.argv[1:])' \
+		-H 127.0.0.1 -p 0
+}
+
+# S3 with an empty $BUCKET, and a user of it in the environment. moto looks at signatures, but of
 # decoded paths and queries, so that botocore's fail there as ours do: "any" is without that.
-start_s3() { # [any]
-	local port i actions=3
+use_s3() { # [any]
 	[ -n "$S3_KIND" ] || skip "no S3 server: neither Python's moto nor npm's s3rver is installed"
-	port=$(python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')
-	[ "${1-}" != any ] || actions=inf
-	if [ "$S3_KIND" = moto ]; then # three actions to make a user with, then it looks at signatures
-		INITIAL_NO_AUTH_ACTION_COUNT=$actions python3 -c 'import sys, moto.server; moto.server.main(sys.argv[1:])' \
-			-H 127.0.0.1 -p "$port" >moto.log 2>&1 3>&- &
-	else
-		s3rver -d "$DIR/s3" -a 127.0.0.1 -p "$port" --configure-bucket "$BUCKET" >s3.log 2>&1 3>&- &
-	fi
-	PIDS+=($!)
-	for ((i = 0; i < 600; i++)); do
-		(: <>"/dev/tcp/127.0.0.1/$port") 2>/dev/null && break
-		sleep 0.05
-	done
-	export AWS_ENDPOINT_URL=http://127.0.0.1:$port AWS_REGION=us-east-1
+	export AWS_ENDPOINT_URL=http://$S3 AWS_REGION=us-east-1
 	export AWS_ACCESS_KEY_ID=S3RVER AWS_SECRET_ACCESS_KEY=S3RVER
 	[ "$S3_KIND" = moto ] || return 0
-	AWS_ACCESS_KEY_ID=x AWS_SECRET_ACCESS_KEY=x python3 - "$AWS_ENDPOINT_URL" "$BUCKET" >user <<-'END'
-	import json, sys, boto3
-	url, bucket = sys.argv[1:]
+	AWS_ACCESS_KEY_ID=x AWS_SECRET_ACCESS_KEY=x python3 - "$AWS_ENDPOINT_URL" "$BUCKET" "${1-}" >user <<-'END'
+	import json, sys, urllib.request, boto3
+	url, bucket, mode = sys.argv[1:]
+	def tell(what, text=""):
+	    plain = {"Content-Type": "text/plain"}
+	    urllib.request.urlopen(urllib.request.Request(f"{url}/moto-api/{what}", text.encode(), plain)).read()
+	tell("reset")
+	tell("reset-auth", "inf")
 	iam = boto3.client("iam", endpoint_url=url, region_name="us-east-1")
 	iam.create_user(UserName="u")
 	key = iam.create_access_key(UserName="u")["AccessKey"]
@@ -85,6 +69,8 @@ start_s3() { # [any]
 	iam.put_user_policy(UserName="u", PolicyName="p", PolicyDocument=json.dumps(allow))
 	boto3.client("s3", endpoint_url=url, region_name="us-east-1", aws_access_key_id=key["AccessKeyId"],
 	             aws_secret_access_key=key["SecretAccessKey"]).create_bucket(Bucket=bucket)
+	if mode != "any":
+	    tell("reset-auth", "0")
 	print(key["AccessKeyId"], key["SecretAccessKey"])
 	END
 	read -r AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY <user
@@ -269,7 +255,7 @@ is() { # WANTED COMMAND...
 # --- S3 ---------------------------------------------------------------------------------------------
 
 @test "s3: objects are written, read, found, listed and deleted" {
-	start_s3
+	use_s3
 	head -c 3000000 /dev/urandom >file
 	echo hello >hello
 	is written "$TOOL" put "a/b c" hello
@@ -294,7 +280,7 @@ is() { # WANTED COMMAND...
 }
 
 @test "s3: a large object goes in parts" {
-	start_s3
+	use_s3
 	head -c 70000001 /dev/urandom >file
 	is written "$TOOL" put big file
 	is 70000001 "$TOOL" head big
@@ -304,7 +290,7 @@ is() { # WANTED COMMAND...
 
 @test "s3: keys of all kinds of characters" {
 	local key keys=("x/a+b" "x/blobs/sha256:0a=" "x/grün €" "x/100%25" "x/~-_.!*'()" "x/<&>\"")
-	start_s3 any
+	use_s3 any
 	[ "$S3_KIND" = s3rver ] || keys+=("x//y") # it keeps files
 	for key in "${keys[@]}"; do
 		echo "$key" >file
@@ -317,7 +303,7 @@ is() { # WANTED COMMAND...
 }
 
 @test "s3: lists of more than a page" {
-	start_s3 any
+	use_s3 any
 	only_moto
 	python3 - "$AWS_ENDPOINT_URL" "$BUCKET" <<-'END'
 	import sys, boto3
@@ -333,7 +319,7 @@ is() { # WANTED COMMAND...
 
 @test "s3: of two writers one is first" {
 	local etag
-	start_s3
+	use_s3
 	only_moto
 	echo one >one
 	echo two >two
@@ -351,20 +337,20 @@ is() { # WANTED COMMAND...
 }
 
 @test "s3: refusals say who, what and where" {
-	start_s3
+	use_s3
 	only_moto
 	BUCKET=no-such-bucket fails -2 "the S3 bucket 'no-such-bucket' does not exist at http" "$TOOL" get a
 	BUCKET=no-such-bucket fails -2 "'no-such-bucket' does not exist" "$TOOL" list a
-	AWS_SECRET_ACCESS_KEY=wrong fails -5 "s3://my-bucket/a: the secret key from the environment does not belong" \
+	AWS_SECRET_ACCESS_KEY=wrong fails -5 "s3://bucket/a: the secret key from the environment does not belong" \
 		"$TOOL" get a
 	AWS_SECRET_ACCESS_KEY=wrong fails -5 "does not belong" "$TOOL" head a
 	AWS_ACCESS_KEY_ID=AKIAOTHER fails -5 "the access key id from the environment is not known there" "$TOOL" list a
 	fails -12 "is not the name of an S3 bucket" env BUCKET=a/b "$TOOL" get a
-	AWS_ENDPOINT_URL=http://127.0.0.1:1 fails -4 "s3://my-bucket: GET http://127.0.0.1:1/my-bucket/a" "$TOOL" get a
+	AWS_ENDPOINT_URL=http://127.0.0.1:1 fails -4 "s3://bucket: GET http://127.0.0.1:1/bucket/a" "$TOOL" get a
 }
 
 @test "s3: moto checks STS's and ECR's signatures too" {
-	start_s3
+	use_s3
 	only_moto
 	run "$TOOL" whoami
 	[[ $output == *user/u* ]]

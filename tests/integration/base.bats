@@ -3,67 +3,19 @@
 load common
 
 setup_file() {
-	local tool
-	for tool in docker-registry skopeo jq curl python3; do
-		command -v $tool >/dev/null || skip "$tool is not installed"
-	done
+	need_tools docker-registry skopeo jq curl python3 git
 	make_image one 1
 	make_image two 2
 }
 
 setup() {
 	setup_suite_dirs
-	unset SOURCE_DATE_EPOCH DOCKER_CONFIG CAIRN_CONFIG
-	HELPERS=()
-	start_registry origin
 	start_registry mirror
-	push one "$origin/app:1"
+	mirror=$REG mirror_pid=$REGISTRY mirror_log=$REGISTRY_LOG
+	start_registry origin
+	origin=$REG origin_pid=$REGISTRY origin_log=$REGISTRY_LOG
+	seed one app:1
 	git init -q "$CTX"
-}
-
-teardown() {
-	local pid
-	for pid in "${HELPERS[@]}"; do
-		kill -9 "$pid" 2>/dev/null || true
-		wait "$pid" 2>/dev/null || true
-	done
-	remove_stores
-}
-
-make_image() { # NAME MARK
-	python3 "$BATS_TEST_DIRNAME/make_image.py" "$BATS_FILE_TMPDIR/$1" "$2" >"$BATS_FILE_TMPDIR/$1.digest"
-}
-
-# $NAME becomes the address of a new registry, ${NAME}_pid its process, ${NAME}_log its log.
-start_registry() { # NAME
-	local port dir=$BATS_TEST_TMPDIR/$1 i
-	port=$(python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')
-	cat >"$dir.yml" <<-END
-	version: 0.1
-	log: {level: info, accesslog: {disabled: false}}
-	storage: {filesystem: {rootdirectory: $dir}}
-	http: {addr: "127.0.0.1:$port"}
-	END
-	docker-registry serve "$dir.yml" >"$dir.log" 2>&1 3>&- &
-	printf -v "$1_pid" %s $!
-	printf -v "$1_log" %s "$dir.log"
-	printf -v "$1" %s "127.0.0.1:$port"
-	HELPERS+=("$!")
-	for ((i = 0; i < 200; i++)); do
-		(: <>"/dev/tcp/127.0.0.1/$port") 2>/dev/null && return
-		sleep 0.05
-	done
-	return 1
-}
-
-stop() { # PID
-	kill -9 "$1"
-	wait "$1" 2>/dev/null || true
-}
-
-push() { # IMAGE HOST/NAME:TAG
-	skopeo --insecure-policy --tmpdir "$BATS_TEST_TMPDIR" copy -q --preserve-digests --dest-tls-verify=false \
-		"oci:$BATS_FILE_TMPDIR/$1" "docker://$2"
 }
 
 digest_at() { # HOST NAME TAG
@@ -74,11 +26,11 @@ digest_at() { # HOST NAME TAG
 # app:2 of the origin: an index of both images, the second for another platform.
 push_index() {
 	local one two size_one size_two
-	push two "$origin/app:two"
+	seed two app:two
 	one=$(digest_at "$origin" app 1) two=$(digest_at "$origin" app two)
 	size_one=$(curl -fs "http://$origin/v2/app/manifests/$one" -H 'Accept: application/vnd.oci.image.manifest.v1+json' | wc -c)
 	size_two=$(curl -fs "http://$origin/v2/app/manifests/$two" -H 'Accept: application/vnd.oci.image.manifest.v1+json' | wc -c)
-	jq -nc --arg one "$one" --arg two "$two" --argjson n "$size_one" --argjson m "$size_two" --arg arch "$(machine)" '
+	jq -nc --arg one "$one" --arg two "$two" --argjson n "$size_one" --argjson m "$size_two" --arg arch "$(architecture)" '
 		{schemaVersion: 2, mediaType: "application/vnd.oci.image.index.v1+json", manifests: [
 		{mediaType: "application/vnd.oci.image.manifest.v1+json", digest: $one, size: $n, platform: {os: "linux", architecture: $arch}},
 		{mediaType: "application/vnd.oci.image.manifest.v1+json", digest: $two, size: $m, platform: {os: "linux", architecture: "s390x"}}]}' |
@@ -92,7 +44,7 @@ fresh_home() {
 	export CAIRN_HOME=$BATS_TEST_TMPDIR/home.$RANDOM
 }
 
-machine() {
+architecture() {
 	case $(uname -m) in x86_64) echo amd64 ;; aarch64) echo arm64 ;; *) uname -m ;; esac
 }
 
@@ -114,8 +66,8 @@ dockerfile() {
 }
 
 @test "a mirror is asked in place of the registry, and names stay" {
-	push one "$mirror/hub/app:1"
-	stop "$origin_pid"
+	REG=$mirror seed one hub/app:1
+	stop_server "$origin_pid"
 	settings <<<"mirrors: {\"$origin\": [$mirror/hub]}"
 	[ "$(mark)" = 1 ]
 	[[ $output != *warning* ]]
@@ -124,7 +76,7 @@ dockerfile() {
 }
 
 @test "the registry comes last, or where it stands" {
-	push two "$mirror/hub/app:1"
+	REG=$mirror seed two hub/app:1
 	settings <<<"mirrors: {\"$origin\": [\"$origin\", $mirror/hub]}"
 	[ "$(mark)" = 1 ]
 	fresh_home
@@ -140,7 +92,7 @@ dockerfile() {
 	[ "$(grep -c 'is passed over' <<<"$output")" = 1 ]
 	[[ $output == *"mirror $mirror/hub is passed over:"*"not found"* ]]
 	fresh_home
-	stop "$mirror_pid"
+	stop_server "$mirror_pid"
 	build_ok <<<"$df"
 	# An ordinary user's build is two processes: the second is in a user namespace.
 	[ "$(grep -c 'is passed over' <<<"$output")" -le $(($(id -u) == 0 ? 1 : 2)) ]
@@ -152,7 +104,7 @@ dockerfile() {
 	local df
 	df=$(printf 'FROM %s/app:1\nRUN echo running\n' "$origin")
 	build_ok <<<"$df"
-	push one "$mirror/hub/app:1"
+	REG=$mirror seed one hub/app:1
 	settings <<<"mirrors: {\"$origin\": [$mirror/hub]}"
 	build_ok --pull <<<"$df"
 	[[ $output == *" 0 run"* ]]
@@ -160,16 +112,16 @@ dockerfile() {
 }
 
 @test "layers come from the registry when the mirror has lost them" {
-	push one "$mirror/hub/app:1"
-	find "$BATS_TEST_TMPDIR/mirror" -path '*/_layers/sha256/*' -name link -delete
+	REG=$mirror seed one hub/app:1
+	find "$BATS_TEST_TMPDIR/mirror.data" -path '*/_layers/sha256/*' -name link -delete
 	settings <<<"mirrors: {\"$origin\": [$mirror/hub]}"
 	[ "$(mark)" = 1 ]
 }
 
 @test "a mirror that sends a damaged layer costs time, not the build" {
 	local file
-	push one "$mirror/hub/app:1"
-	for file in $(find "$BATS_TEST_TMPDIR/mirror" -name data -size +100k); do
+	REG=$mirror seed one hub/app:1
+	for file in $(find "$BATS_TEST_TMPDIR/mirror.data" -name data -size +100k); do
 		printf damaged | dd of="$file" bs=1 seek=50000 conv=notrunc status=none
 	done
 	settings <<<"mirrors: {\"$origin\": [$mirror/hub]}"
@@ -185,7 +137,7 @@ dockerfile() {
 	"$CAIRN" base lock
 	grep -qxF "$origin/app:1 $first" cairn.lock
 	[ "$(mark)" = 1 ]
-	push two "$origin/app:1"
+	seed two app:1
 	second=$(digest_at "$origin" app 1)
 	[ "$(mark --pull)" = 1 ]
 	fresh_home
@@ -223,9 +175,9 @@ dockerfile() {
 	push_index
 	dockerfile 2
 	settings <<<"base: {registry: $mirror/base}"
-	"$CAIRN" base sync --platform "linux/$(machine)"
+	"$CAIRN" base sync --platform "linux/$(architecture)"
 	[ "$(digest_at "$mirror" "base/${origin/:/-}/app" 2)" = "$(digest_at "$origin" app 1)" ]
-	stop "$origin_pid"
+	stop_server "$origin_pid"
 	run "$CAIRN" build --progress=plain .
 	[[ $output == *mark=1* ]]
 }
@@ -280,7 +232,7 @@ dockerfile() {
 	digest_at "$mirror" "$name" "$(digest_at "$origin" app two)" | grep -q sha256
 	run "$CAIRN" base sync --json
 	[ "$(jq '[.[].moved_bytes] | add' <<<"$output")" = 0 ]
-	stop "$origin_pid"
+	stop_server "$origin_pid"
 	run "$CAIRN" build --progress=plain .
 	[ "$status" = 0 ]
 	[[ $output == *mark=1* && $output != *warning* ]]
@@ -289,11 +241,11 @@ dockerfile() {
 @test "sync copies what cairn.lock pins" {
 	dockerfile
 	"$CAIRN" base lock
-	push two "$origin/app:1"
+	seed two app:1
 	settings <<<"base: {registry: $mirror/base}"
 	"$CAIRN" base sync
 	grep -q "$(digest_at "$mirror" "base/${origin/:/-}/app" 1)" cairn.lock
-	stop "$origin_pid"
+	stop_server "$origin_pid"
 	[ "$(mark)" = 1 ]
 }
 

@@ -7,21 +7,6 @@ setup() {
 	import_base
 }
 
-not() {
-	if "$@"; then
-		return 1
-	fi
-}
-
-teardown() {
-	remove_stores
-}
-
-# Did a step write this line? (Its name, which holds the command, does not count.)
-wrote() { # TEXT
-	grep -qE "^#[0-9]+ [0-9.]+ $1" <<<"$output"
-}
-
 @test "a repeated build runs nothing and gives the same image" {
 	echo hello >"$CTX/a.txt"
 	build_ok -t one --iidfile "$BATS_TEST_TMPDIR/a" <<-'EOF'

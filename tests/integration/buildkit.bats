@@ -4,51 +4,19 @@
 load common
 
 setup_file() {
-	local tool
-	for tool in docker-registry python3 jq skopeo curl; do
-		command -v $tool >/dev/null || skip "$tool is not installed"
-	done
+	need_tools docker-registry python3 jq skopeo curl
 }
 
 setup() {
 	setup_suite_dirs
-	unset SOURCE_DATE_EPOCH DOCKER_CONFIG
-	REG=127.0.0.1:$(python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')
-	DATA=$BATS_TEST_TMPDIR/data
-	LOG=$BATS_TEST_TMPDIR/registry.log
-	cat >"$BATS_TEST_TMPDIR/registry.yml" <<-END
-	version: 0.1
-	log: {level: error}
-	storage: {filesystem: {rootdirectory: $DATA}, delete: {enabled: true}}
-	http: {addr: "$REG"}
-	END
-	docker-registry serve "$BATS_TEST_TMPDIR/registry.yml" >>"$LOG" 2>&1 3>&- &
-	REGISTRY=$!
-	local i
-	for ((i = 0; i < 400; i++)); do
-		if (: <>"/dev/tcp/${REG%:*}/${REG#*:}") 2>/dev/null; then break; fi
-		sleep 0.05
-	done
+	start_registry
 	echo hello >"$CTX/a.txt"
 	mkdir "$CTX/d"
 	echo x >"$CTX/d/x"
 	echo y >"$CTX/d/y"
-	machine seed
-	import_base
-	echo "FROM base" >"$CTX/Dockerfile"
-	"$CAIRN" build -q --push -t "$REG/base:1" "$CTX" >/dev/null
+	seed_base
 	CACHE=type=registry,ref=$REG/cache:bk
 	machine one
-}
-
-teardown() {
-	kill -9 "$REGISTRY" 2>/dev/null || true
-	wait "$REGISTRY" 2>/dev/null || true
-	remove_stores
-}
-
-machine() { # NAME: an empty store
-	export CAIRN_HOME=$BATS_TEST_TMPDIR/home-$1
 }
 
 dockerfile() {
@@ -67,10 +35,6 @@ dockerfile() {
 	RUN cat /a.txt /when >/all
 	CMD ["x"]
 	END
-}
-
-diff_ids() { # NAME
-	"$CAIRN" inspect --json "$1" | jq -r '.. | .diff_ids? // .Layers? // empty | .[]?'
 }
 
 manifest() { # REFERENCE

@@ -3,96 +3,25 @@
 load common
 
 setup_file() {
-	local tool
-	for tool in docker-registry python3 jq skopeo; do
-		command -v $tool >/dev/null || skip "$tool is not installed"
-	done
+	need_tools docker-registry python3 jq skopeo curl
 }
 
 setup() {
 	setup_suite_dirs
-	unset SOURCE_DATE_EPOCH DOCKER_CONFIG GITHUB_ACTIONS GITHUB_REF_NAME GITHUB_HEAD_REF GITHUB_BASE_REF \
-		CODEBUILD_BUILD_ID CODEBUILD_WEBHOOK_HEAD_REF AWS_PROFILE
-	export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_REGION=us-east-1 AWS_EC2_METADATA_DISABLED=true
-	HELPERS=()
 	start_registry
 	echo hello >"$CTX/a.txt"
-	machine seed
-	import_base
-	echo "FROM base" >"$CTX/Dockerfile"
-	"$CAIRN" build -q --push -t "$REG/base:1" "$CTX" >/dev/null
+	seed_base
 	machine one
 }
 
-teardown() {
-	local pid
-	for pid in "${HELPERS[@]}"; do
-		kill -9 "$pid" 2>/dev/null || true
-		wait "$pid" 2>/dev/null || true
-	done
-	remove_stores
-}
-
-free_port() {
-	python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])'
-}
-
-wait_port() { # PORT
-	local i
-	for ((i = 0; i < 400; i++)); do
-		if (: <>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; then
-			return
-		fi
-		sleep 0.05
-	done
-	echo "nothing listens on port $1"
-	return 1
-}
-
-start_registry() {
-	local port
-	port=$(free_port)
-	REG=127.0.0.1:$port
-	LOG=$BATS_TEST_TMPDIR/registry.log
-	cat >"$BATS_TEST_TMPDIR/registry.yml" <<-END
-	version: 0.1
-	log: {level: error}
-	storage: {filesystem: {rootdirectory: $BATS_TEST_TMPDIR/data}, delete: {enabled: true}}
-	http: {addr: "$REG"}
-	END
-	run_registry
-}
-
-run_registry() {
-	docker-registry serve "$BATS_TEST_TMPDIR/registry.yml" >>"$LOG" 2>&1 3>&- &
-	REGISTRY=$!
-	HELPERS+=("$REGISTRY")
-	wait_port "${REG#*:}"
-}
-
-stop_registry() {
-	kill -9 "$REGISTRY"
-	wait "$REGISTRY" 2>/dev/null || true
-}
-
-start_s3() {
-	python3 -c 'import moto.server' 2>/dev/null || skip "python3 has no moto: no S3 server"
-	S3=127.0.0.1:$(free_port)
-	SEED_COUNT=0 python3 "$BATS_TEST_DIRNAME/../conformance/s3_server.py" "${S3#*:}" bucket \
-		>"$BATS_TEST_TMPDIR/s3.log" 2>&1 3>&- &
-	HELPERS+=("$!")
-	wait_port "${S3#*:}"
-}
-
-# Another machine: an empty store.
-machine() { # NAME
+machine() { # NAME: an empty store, and a folder $OUT
 	export CAIRN_HOME=$BATS_TEST_TMPDIR/home-$1
 	OUT=$BATS_TEST_TMPDIR/out-$1
 	mkdir -p "$OUT"
 }
 
 requests() { # [PATTERN]: that the registry has got
-	grep -c "\"cairn/.*$1\|$1.*\"cairn/" "$LOG" || true
+	grep -c "\"cairn/.*$1\|$1.*\"cairn/" "$REGISTRY_LOG" || true
 }
 
 dockerfile() {
@@ -129,7 +58,9 @@ caches() { # NAME: options of --cache-from and --cache-to for that kind, in FROM
 	registry) FROM=type=registry,ref=$REG/cache TO=$FROM ;;
 	local) FROM=type=local,src=$BATS_TEST_TMPDIR/dir TO=type=local,dest=$BATS_TEST_TMPDIR/dir ;;
 	s3)
+		[ -n "$(s3_kind)" ] || skip "no S3 server here"
 		start_s3
+		export AWS_ACCESS_KEY_ID=S3RVER AWS_SECRET_ACCESS_KEY=S3RVER AWS_REGION=us-east-1
 		FROM=type=s3,bucket=bucket,prefix=p/,region=us-east-1,endpoint_url=http://$S3,use_path_style=true TO=$FROM
 		;;
 	esac
@@ -278,23 +209,19 @@ exchange() { # KIND
 }
 
 @test "a cache that is down costs a warning, not the image" {
-	local port
-	port=$(free_port)
-	go --cache-from "127.0.0.1:$port/cache"
+	go --cache-from "$NOBODY/cache"
 	[ "$(ran)" -eq 6 ]
-	[[ $output == *warning*"127.0.0.1:$port"* || $output == *WARN*"127.0.0.1:$port"* ]]
+	[[ $output == *warning*"$NOBODY"* || $output == *WARN*"$NOBODY"* ]]
 }
 
 @test "a cache that cannot be written: the build fails in the end, unless it may" {
-	local port
-	port=$(free_port)
-	build_fails --cache-to "type=registry,ref=127.0.0.1:$port/cache" -t kept < <(dockerfile)
-	[[ $output == *"the image was built and is in the store, but the cache at 127.0.0.1:$port/cache was not written: "* ]]
+	build_fails --cache-to "type=registry,ref=$NOBODY/cache" -t kept < <(dockerfile)
+	[[ $output == *"the image was built and is in the store, but the cache at $NOBODY/cache was not written: "* ]]
 	run "$CAIRN" inspect kept
 	[ "$status" -eq 0 ]
 	machine two
-	go --cache-to "type=registry,ref=127.0.0.1:$port/cache,ignore-error=true"
-	[[ $output == *"nothing more is published to 127.0.0.1:$port/cache: "* ]]
+	go --cache-to "type=registry,ref=$NOBODY/cache,ignore-error=true"
+	[[ $output == *"nothing more is published to $NOBODY/cache: "* ]]
 }
 
 @test "what a pull request writes the default branch does not read" {
@@ -456,16 +383,14 @@ exchange() { # KIND
 
 @test "a registry that lost layers gets them again" {
 	go --push -t "$REG/app:1" --cache-to "type=registry,ref=$REG/cache,mode=max"
-	stop_registry
-	rm -rf "$BATS_TEST_TMPDIR/data/docker/registry/v2/repositories/app"
-	run_registry
+	stop_server "$REGISTRY"
+	rm -rf "$DATA/docker/registry/v2/repositories/app"
+	restart_registry
 	go --push -t "$REG/app:1"
 	skopeo copy -q --src-tls-verify=false "docker://$REG/app:1" "dir:$OUT/a"
 }
 
 @test "a push that fails says so; the image is kept" {
-	local port
-	port=$(free_port)
-	build_fails --push -t "127.0.0.1:$port/app:1" < <(dockerfile)
-	[[ $output == *"push to 127.0.0.1:$port/app: "* ]]
+	build_fails --push -t "$NOBODY/app:1" < <(dockerfile)
+	[[ $output == *"push to $NOBODY/app: "* ]]
 }

@@ -7,20 +7,6 @@ setup() {
 	import_base
 }
 
-not() {
-	if "$@"; then
-		return 1
-	fi
-}
-
-wrote() { # TEXT
-	grep -qE "^#[0-9]+ [0-9.]+ $1" <<<"$output"
-}
-
-diff_ids() { # IMAGE
-	"$CAIRN" inspect --json "$1" | jq -r 'if type == "array" then .[0] else . end | (.RootFS // .rootfs) | (.Layers // .diff_ids)[]'
-}
-
 config_of() { # IMAGE: as the registry would see it
 	"$CAIRN" inspect --json "$1" | jq -c 'if type == "array" then .[0] else . end'
 }

@@ -18,10 +18,6 @@ setup() {
 	EOD
 }
 
-teardown() {
-	remove_stores
-}
-
 again() { # OPTION...
 	"$CAIRN" build -q -t app "$@" "$CTX" >/dev/null
 }

@@ -4,27 +4,8 @@ load common
 
 setup() {
 	setup_suite_dirs
-	unset SOURCE_DATE_EPOCH GITHUB_ACTIONS CODEBUILD_BUILD_ID
-	HELPERS=()
 	REMOTE=$BATS_TEST_TMPDIR/remote
 	machine one
-}
-
-teardown() {
-	local pid
-	for pid in "${HELPERS[@]}"; do
-		kill -9 "$pid" 2>/dev/null || true
-		wait "$pid" 2>/dev/null || true
-	done
-	remove_stores
-}
-
-as_root() { # COMMAND...
-	if [ "$(id -u)" = 0 ]; then
-		"$@"
-	else
-		unshare --map-root-user --map-auto "$@"
-	fi
 }
 
 # From here on this is another machine; a new one has the base image and nothing else.
@@ -319,23 +300,6 @@ FILL='mkdir -p a/b empty && head -c 300000 /dev/urandom > a/big && echo one > a/
 
 # --- the same through a registry and a bucket ---
 
-# Wait until something listens; HELPERS is stopped at the end.
-wait_port() { # PORT
-	local i
-	for ((i = 0; i < 400; i++)); do
-		if (: <>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; then
-			return
-		fi
-		sleep 0.05
-	done
-	echo "nothing listens on port $1"
-	return 1
-}
-
-free_port() {
-	python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])'
-}
-
 # What two machines do with any remote; bytes() prints how much the remote holds.
 exchange() { # FROM TO
 	local before after cache=(--cache-from "$1" --cache-to "$2")
@@ -360,36 +324,21 @@ exchange() { # FROM TO
 }
 
 @test "a registry keeps mounts" {
-	command -v docker-registry python3 >/dev/null || skip "docker-registry is not installed"
-	local port
-	port=$(free_port)
-	cat >"$BATS_TEST_TMPDIR/registry.yml" <<-END
-	version: 0.1
-	log: {level: error}
-	storage: {filesystem: {rootdirectory: $BATS_TEST_TMPDIR/data}}
-	http: {addr: "127.0.0.1:$port"}
-	END
-	docker-registry serve "$BATS_TEST_TMPDIR/registry.yml" >"$BATS_TEST_TMPDIR/registry.log" 2>&1 3>&- &
-	HELPERS+=($!)
-	wait_port "$port"
+	command -v docker-registry >/dev/null || skip "docker-registry is not installed"
+	start_registry
 	bytes() {
-		find "$BATS_TEST_TMPDIR/data" -name data -printf '%s\n' | awk '{ n += $1 } END { print n + 0 }'
+		find "$DATA" -name data -printf '%s\n' | awk '{ n += $1 } END { print n + 0 }'
 	}
-	exchange "127.0.0.1:$port/app/cache" "type=registry,ref=127.0.0.1:$port/app/cache,mode=max"
+	exchange "$REG/app/cache" "type=registry,ref=$REG/app/cache,mode=max"
 }
 
 @test "a bucket keeps mounts" {
-	python3 -c 'import moto.server' 2>/dev/null || skip "python3 has no moto: no S3 server"
-	local port s3
-	port=$(free_port)
-	export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_REGION=us-east-1 AWS_EC2_METADATA_DISABLED=true
-	SEED_COUNT=0 python3 "$BATS_TEST_DIRNAME/../conformance/s3_server.py" "$port" bucket \
-		>"$BATS_TEST_TMPDIR/s3.log" 2>&1 3>&- &
-	HELPERS+=($!)
-	wait_port "$port"
+	[ -n "$(s3_kind)" ] || skip "no S3 server here: neither moto nor s3rver is installed"
+	start_s3
+	export AWS_ACCESS_KEY_ID=S3RVER AWS_SECRET_ACCESS_KEY=S3RVER AWS_REGION=us-east-1
 	bytes() { # the server tells nobody
 		echo 0
 	}
-	s3=type=s3,bucket=bucket,region=us-east-1,endpoint_url=http://127.0.0.1:$port,use_path_style=true
+	local s3=type=s3,bucket=bucket,region=us-east-1,endpoint_url=http://$S3,use_path_style=true
 	exchange "$s3" "$s3,mode=max"
 }

@@ -7,23 +7,18 @@ setup() {
 	import_base
 	OUT=$BATS_TEST_TMPDIR/out
 	mkdir "$OUT"
-	unset SOURCE_DATE_EPOCH
 }
 
 teardown() {
 	if mountpoint -q "$BATS_TEST_TMPDIR/small" 2>/dev/null; then
 		umount "$BATS_TEST_TMPDIR/small"
 	fi
-	[ -z "${REGISTRY_PID-}" ] || kill "$REGISTRY_PID" 2>/dev/null || true
+	stop_servers
 	remove_stores
 }
 
 need() { # PROGRAM
 	command -v "$1" >/dev/null || skip "$1 is not installed"
-}
-
-need_root() {
-	[ "$(id -u)" = 0 ] || skip "only root may do this"
 }
 
 # An image with everything that a file system has: links, modes, owners, times, removed files.
@@ -385,29 +380,6 @@ build_elsewhere() { # N
 	[ "$(tar -tf "$OUT/c.tar" | sort | uniq -d)" = "" ]
 }
 
-# A registry of Debian's docker-registry on a free port; sets REGISTRY.
-start_registry() {
-	local port
-	for port in 5401 5402 5403 5404 5405; do
-		cat >"$OUT/registry.yml" <<-END
-		version: 0.1
-		storage: {filesystem: {rootdirectory: $OUT/registry}}
-		http: {addr: 127.0.0.1:$port}
-		END
-		docker-registry serve "$OUT/registry.yml" >"$OUT/registry.log" 2>&1 3>&- &
-		REGISTRY_PID=$!
-		for _ in $(seq 50); do
-			if curl -fs "http://127.0.0.1:$port/v2/" >/dev/null && kill -0 $REGISTRY_PID 2>/dev/null; then
-				REGISTRY=127.0.0.1:$port
-				return 0
-			fi
-			kill -0 $REGISTRY_PID 2>/dev/null || break
-			sleep 0.1
-		done
-	done
-	return 1
-}
-
 put_blob() { # FILE: into the layout, printing digest and size
 	local d
 	d=$(sha256sum <"$1" | cut -c1-64)
@@ -436,12 +408,12 @@ make_foreign() {
 	[ "$(uname -m)" = x86_64 ] || skip "the image is for amd64"
 	start_registry
 	make_foreign
-	skopeo copy -q --dest-tls-verify=false "oci:$OUT/foreign:1" "docker://$REGISTRY/foreign:1"
-	local df=$'FROM '$REGISTRY$'/foreign:1\nRUN echo x >/x'
+	skopeo copy -q --dest-tls-verify=false "oci:$OUT/foreign:1" "docker://$REG/foreign:1"
+	local df=$'FROM '$REG$'/foreign:1\nRUN echo x >/x'
 	local layer
 	layer=sha256:$(sha256sum <"$OUT/layer.tar.gz" | cut -c1-64)
 	build_ok -o "type=oci,dest=$OUT/a.tar,compression=zstd" -o "type=docker,dest=$OUT/d.tar" <<<"$df"
-	kill $REGISTRY_PID
+	stop_server
 	skopeo copy -q "oci-archive:$OUT/a.tar" "dir:$OUT/dir"
 	[ "$(jq -r '.layers[0] | .digest + " " + .mediaType' "$OUT/dir/manifest.json")" = \
 		"$layer application/vnd.oci.image.layer.v1.tar+gzip" ]

@@ -3,93 +3,23 @@
 load common
 
 setup_file() {
-	local tool
-	for tool in docker-registry skopeo zstd python3 htpasswd; do
-		command -v $tool >/dev/null || skip "$tool is not installed"
-	done
-	make_image one "1" >"$BATS_FILE_TMPDIR/one.digest"
-	make_image two "2" >"$BATS_FILE_TMPDIR/two.digest"
-	make_image big "3" 12000000 >/dev/null
-	MAKE_IMAGE_LIE=1 make_image liar "4" >/dev/null
+	need_tools docker-registry skopeo zstd python3 htpasswd jq
+	make_image one 1
+	make_image two 2
+	make_image big 3 12000000
+	MAKE_IMAGE_LIE=1 make_image liar 4
 }
 
 setup() {
 	setup_suite_dirs
-	unset SOURCE_DATE_EPOCH DOCKER_CONFIG
-	HELPERS=()
 	start_registry
-	push one app:1
+	seed one app:1
 }
 
 teardown() {
-	local pid
-	for pid in "${HELPERS[@]}"; do
-		kill -9 "$pid" 2>/dev/null || true
-		wait "$pid" 2>/dev/null || true
-	done
+	stop_servers
 	[ -z "${MOUNTED-}" ] || umount -l "$MOUNTED"
 	remove_stores
-}
-
-make_image() { # NAME MARK [BYTES]
-	python3 "$BATS_TEST_DIRNAME/make_image.py" "$BATS_FILE_TMPDIR/$1" "${@:2}"
-}
-
-free_port() {
-	python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])'
-}
-
-wait_port() { # PORT
-	local i
-	for ((i = 0; i < 200; i++)); do
-		if (: <>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; then
-			return
-		fi
-		sleep 0.05
-	done
-	echo "nothing listens on port $1"
-	return 1
-}
-
-start_registry() { # [MORE-CONFIGURATION]
-	DATA=$BATS_TEST_TMPDIR/data
-	PORT=$(free_port)
-	REG=127.0.0.1:$PORT
-	cat >"$BATS_TEST_TMPDIR/registry.yml" <<-END
-	version: 0.1
-	log: {level: error}
-	storage: {filesystem: {rootdirectory: $DATA}}
-	http: {addr: "$REG"}
-	${1-}
-	END
-	docker-registry serve "$BATS_TEST_TMPDIR/registry.yml" >"$BATS_TEST_TMPDIR/registry.log" 2>&1 3>&- &
-	REGISTRY=$!
-	HELPERS+=("$REGISTRY")
-	wait_port "$PORT"
-}
-
-stop_registry() {
-	kill -9 "$REGISTRY"
-	wait "$REGISTRY" 2>/dev/null || true
-}
-
-push() { # IMAGE NAME:TAG [OPTION...]
-	skopeo --insecure-policy --tmpdir "$BATS_TEST_TMPDIR" copy -q --preserve-digests --dest-tls-verify=false \
-		"${@:3}" "oci:$BATS_FILE_TMPDIR/$1" "docker://$REG/$2"
-}
-
-# A proxy in front of the registry; $REG leads through it afterwards.
-start_proxy() { # OPTION...
-	PROXY_LOG=$BATS_TEST_TMPDIR/proxy.log
-	: >"$PROXY_LOG"
-	python3 "$BATS_TEST_DIRNAME/slow_proxy.py" "$PORT" "$PROXY_LOG" "$@" >"$BATS_TEST_TMPDIR/proxy.port" 3>&- &
-	HELPERS+=("$!")
-	local i
-	for ((i = 0; i < 100; i++)); do
-		[ -s "$BATS_TEST_TMPDIR/proxy.port" ] && break
-		sleep 0.05
-	done
-	REG=127.0.0.1:$(<"$BATS_TEST_TMPDIR/proxy.port")
 }
 
 # File of a blob of the pushed image, by the position of its layer.
@@ -174,7 +104,7 @@ mark() { # OPTION...: the base's mark as a step sees it
 	local df
 	df=$(printf 'FROM %s/app:1\nRUN echo running\n' "$REG")
 	build_ok <<<"$df"
-	stop_registry
+	stop_server "$REGISTRY"
 	build_ok --no-cache <<<"$df"
 	[[ $output == *" running"* ]]
 	LD_DEBUG=files build_ok <<<"$df"
@@ -182,7 +112,7 @@ mark() { # OPTION...: the base's mark as a step sees it
 }
 
 @test "without image and registry the error says what to do" {
-	stop_registry
+	stop_server "$REGISTRY"
 	build_fails <<-END
 	FROM $REG/app:1
 	END
@@ -191,11 +121,11 @@ mark() { # OPTION...: the base's mark as a step sees it
 
 @test "--pull notices a tag that has moved, and needs the registry" {
 	[ "$(mark)" = 1 ]
-	push two app:1
+	seed two app:1
 	[ "$(mark)" = 1 ]
 	[ "$(mark --pull)" = 2 ]
 	[ "$(mark)" = 2 ]
-	stop_registry
+	stop_server "$REGISTRY"
 	build_fails --pull <<-END
 	FROM $REG/app:1
 	END
@@ -207,14 +137,14 @@ mark() { # OPTION...: the base's mark as a step sees it
 
 @test "a digest is pinned: registry once, then the store" {
 	local digest wrong
-	digest=$(<"$BATS_FILE_TMPDIR/one.digest")
-	wrong=$(<"$BATS_FILE_TMPDIR/two.digest")
-	push two app:1
+	digest=$(image_digest one)
+	wrong=$(image_digest two)
+	seed two app:1
 	build_ok --no-cache <<-END
 	FROM $REG/app:1@$digest
 	RUN [ \$(cat /mark) = 1 ]
 	END
-	stop_registry
+	stop_server "$REGISTRY"
 	build_ok --no-cache --pull <<-END
 	FROM $REG/app@$digest
 	RUN [ \$(cat /mark) = 1 ]
@@ -225,7 +155,7 @@ mark() { # OPTION...: the base's mark as a step sees it
 }
 
 @test "COPY --from and --build-context take images from the registry" {
-	push two other:2
+	seed two other:2
 	build_ok --build-context "ctx-image=docker-image://$REG/other:2" <<-END
 	FROM $REG/app:1
 	COPY --from=$REG/other:2 /mark /mark2
@@ -249,7 +179,7 @@ mark() { # OPTION...: the base's mark as a step sees it
 }
 
 @test "a layer that is not what the config says is refused" {
-	push liar app:1
+	seed liar app:1
 	build_fails <<-END
 	FROM $REG/app:1
 	END
@@ -258,7 +188,7 @@ mark() { # OPTION...: the base's mark as a step sees it
 }
 
 @test "a transfer that breaks goes on where it was" {
-	push big app:1
+	seed big app:1
 	start_proxy --cut 5000000
 	[ "$(mark)" = 3 ]
 	grep -q cut "$PROXY_LOG"
@@ -266,7 +196,7 @@ mark() { # OPTION...: the base's mark as a step sees it
 }
 
 @test "killed while it pulls: the next build goes on" {
-	push big app:1
+	seed big app:1
 	start_proxy --rate 3000000
 	printf 'FROM %s/app:1\nRUN echo mark=$(cat /mark)\n' "$REG" >"$CTX/Dockerfile"
 	"$CAIRN" build --progress=plain "$CTX" >/dev/null 2>&1 3>&- &
@@ -285,8 +215,8 @@ mark() { # OPTION...: the base's mark as a step sees it
 }
 
 @test "a full disk: one line, advice, a code of its own; with room the pull goes on" {
-	[ "$(id -u)" = 0 ] || skip "needs root, to mount a small disk"
-	push big big:1
+	need_root "to mount a small disk"
+	seed big big:1
 	local small=$BATS_TEST_TMPDIR/small what
 	mkdir "$small"
 	mount -t tmpfs -o size=8m,mode=700 none "$small" || skip "mount is not allowed here"
@@ -312,7 +242,7 @@ mark() { # OPTION...: the base's mark as a step sees it
 }
 
 @test "an interrupt ends a pull at once" {
-	push big app:1
+	seed big app:1
 	start_proxy --rate 500000
 	printf 'FROM %s/app:1\nRUN true\n' "$REG" >"$CTX/Dockerfile"
 	"$CAIRN" build --progress=plain "$CTX" >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
@@ -330,11 +260,8 @@ mark() { # OPTION...: the base's mark as a step sees it
 }
 
 @test "an interrupt ends waiting for a registry that is silent" {
-	PORT=$(free_port)
-	python3 -c 'import socket, sys, time; s = socket.create_server(("127.0.0.1", int(sys.argv[1]))); time.sleep(60)' \
-		"$PORT" 3>&- &
-	HELPERS+=("$!")
-	wait_port "$PORT"
+	start_server "$BATS_TEST_TMPDIR/silent.log" \
+		python3 -c 'import socket, time; s = socket.create_server(("127.0.0.1", 0)); time.sleep(600)'
 	printf 'FROM 127.0.0.1:%s/app:1\n' "$PORT" >"$CTX/Dockerfile"
 	"$CAIRN" build --progress=plain "$CTX" >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
 	local pid=$! status=0 from=$SECONDS
@@ -347,7 +274,7 @@ mark() { # OPTION...: the base's mark as a step sees it
 }
 
 @test "two builds that need the same base at once download it once" {
-	push big app:1
+	seed big app:1
 	start_proxy --rate 12000000
 	local i pids=()
 	for i in 1 2; do
@@ -377,15 +304,14 @@ mark() { # OPTION...: the base's mark as a step sees it
 }
 
 @test "credentials come from Docker's config.json" {
-	stop_registry
+	stop_server "$REGISTRY"
 	htpasswd -Bbn me secret >"$BATS_TEST_TMPDIR/htpasswd" 2>/dev/null
-	start_registry "auth: {htpasswd: {realm: test, path: $BATS_TEST_TMPDIR/htpasswd}}"
-	push one app:1 --dest-creds me:secret
+	start_registry locked "auth: {htpasswd: {realm: test, path: $BATS_TEST_TMPDIR/htpasswd}}"
+	seed one app:1 --dest-creds me:secret
 	build_fails <<-END
 	FROM $REG/app:1
 	END
-	mkdir "$BATS_TEST_TMPDIR/docker"
-	export DOCKER_CONFIG=$BATS_TEST_TMPDIR/docker
+	mkdir "$DOCKER_CONFIG"
 	printf '{"auths":{"%s":{"auth":"%s"}}}' "$REG" "$(printf me:secret | base64)" >"$DOCKER_CONFIG/config.json"
 	[ "$(mark)" = 1 ]
 }

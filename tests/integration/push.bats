@@ -3,125 +3,19 @@
 load common
 
 setup_file() {
-	local tool
-	for tool in docker-registry skopeo zstd python3 htpasswd openssl jq; do
-		command -v $tool >/dev/null || skip "$tool is not installed"
-	done
-	make_image one "1" >"$BATS_FILE_TMPDIR/one.digest"
-	make_image big "3" 90000000 >"$BATS_FILE_TMPDIR/big.digest" # more than a piece of an upload
+	need_tools docker-registry skopeo zstd python3 htpasswd openssl jq
+	make_image one 1
+	make_image big 3 90000000 # more than a piece of an upload
 }
 
 setup() {
 	setup_suite_dirs
-	unset SOURCE_DATE_EPOCH
-	export DOCKER_CONFIG=$BATS_TEST_TMPDIR/docker
-	HELPERS=()
 	start_registry a
-}
-
-teardown() {
-	local pid
-	for pid in "${HELPERS[@]}"; do
-		kill -9 "$pid" 2>/dev/null || true
-		wait "$pid" 2>/dev/null || true
-	done
-	remove_stores
-}
-
-make_image() { # NAME MARK [BYTES]
-	python3 "$BATS_TEST_DIRNAME/make_image.py" "$BATS_FILE_TMPDIR/$1" "${@:2}"
-}
-
-free_port() {
-	python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])'
-}
-
-wait_port() { # PORT
-	local i
-	for ((i = 0; i < 200; i++)); do
-		if (: <>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; then
-			return
-		fi
-		sleep 0.05
-	done
-	echo "nothing listens on port $1"
-	return 1
-}
-
-# $REG, $PORT and $DATA are those of the registry that was started last.
-start_registry() { # NAME [MORE-CONFIGURATION [MORE-HTTP]]
-	DATA=$BATS_TEST_TMPDIR/data-$1
-	PORT=$(free_port)
-	REG=127.0.0.1:$PORT
-	cat >"$BATS_TEST_TMPDIR/registry-$1.yml" <<-END
-	version: 0.1
-	log: {level: error}
-	storage: {filesystem: {rootdirectory: $DATA}}
-	http: {addr: "$REG"${3-}}
-	${2-}
-	END
-	docker-registry serve "$BATS_TEST_TMPDIR/registry-$1.yml" >"$BATS_TEST_TMPDIR/registry-$1.log" 2>&1 3>&- &
-	HELPERS+=("$!")
-	wait_port "$PORT"
-}
-
-seed() { # IMAGE NAME:TAG [OPTION...]
-	skopeo --insecure-policy --tmpdir "$BATS_TEST_TMPDIR" copy -q --preserve-digests --dest-tls-verify=false \
-		"${@:3}" "oci:$BATS_FILE_TMPDIR/$1" "docker://$REG/$2"
-}
-
-# A proxy in front of the registry; $REG leads through it afterwards.
-start_proxy() { # OPTION...
-	PROXY_LOG=$BATS_TEST_TMPDIR/proxy.log
-	: >"$PROXY_LOG"
-	rm -f "$BATS_TEST_TMPDIR/proxy.port" # of an earlier one
-	python3 "$BATS_TEST_DIRNAME/slow_proxy.py" "$PORT" "$PROXY_LOG" "$@" >"$BATS_TEST_TMPDIR/proxy.port" 3>&- &
-	HELPERS+=("$!")
-	wait_line "$BATS_TEST_TMPDIR/proxy.port"
-	REG=127.0.0.1:$(<"$BATS_TEST_TMPDIR/proxy.port")
-}
-
-wait_line() { # FILE
-	local i
-	for ((i = 0; i < 200; i++)); do
-		[ -s "$1" ] && return
-		sleep 0.05
-	done
-	return 1
-}
-
-# A registry that wants tokens; $TOKENS lists the scopes that were asked for.
-start_token_registry() { # OPTION-OF-TOKEN-SERVER...
-	TOKENS=$BATS_TEST_TMPDIR/tokens
-	: >"$TOKENS"
-	openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=issuer -keyout "$BATS_TEST_TMPDIR/key.pem" \
-		-out "$BATS_TEST_TMPDIR/cert.pem" 2>/dev/null
-	python3 "$BATS_TEST_DIRNAME/token_server.py" "$BATS_TEST_TMPDIR/key.pem" "$BATS_TEST_TMPDIR/cert.pem" "$TOKENS" \
-		"$@" >"$BATS_TEST_TMPDIR/token.port" 2>"$BATS_TEST_TMPDIR/token.log" 3>&- &
-	HELPERS+=("$!")
-	wait_line "$BATS_TEST_TMPDIR/token.port"
-	start_registry tokens "auth: {token: {realm: \"http://127.0.0.1:$(<"$BATS_TEST_TMPDIR/token.port")/\", service: registry, issuer: issuer, rootcertbundle: $BATS_TEST_TMPDIR/cert.pem}}"
 }
 
 login_file() { # NAME:PASSWORD
 	mkdir -p "$DOCKER_CONFIG"
 	printf '{"auths":{"%s":{"auth":"%s"}}}' "$REG" "$(printf %s "$1" | base64)" >"$DOCKER_CONFIG/config.json"
-}
-
-ok() { # COMMAND...: of cairn; what it printed is in $output
-	run "$CAIRN" "$@"
-	[ "$status" -eq 0 ] || {
-		echo "$output"
-		return 1
-	}
-}
-
-fails() { # STATUS COMMAND...
-	run "$CAIRN" "${@:2}"
-	[ "$status" -eq "$1" ] || {
-		echo "status $status: $output"
-		return 1
-	}
 }
 
 inspect() { # NAME:TAG
@@ -141,10 +35,6 @@ make_built() {
 	END
 }
 
-other_home() {
-	export CAIRN_HOME=$BATS_TEST_TMPDIR/other
-}
-
 @test "what was built is pushed, and pulled elsewhere" {
 	seed one base:1
 	make_built
@@ -152,7 +42,7 @@ other_home() {
 	[[ $output == "$REG/app:1: sha256:"*" moved in "* ]]
 	[ "$(inspect app:1 | jq -r .Digest)" = "$(grep -oE 'sha256:[0-9a-f]{64}' <<<"$output")" ]
 	[ "$(inspect app:1 | jq '.Layers | length')" = 6 ]
-	other_home
+	machine other
 	ok pull "$REG/app:1"
 	[ "$("$CAIRN" run "$REG/app:1" | tr -d '\n')" = made1 ]
 	[ "$(image_id "$REG/app:1")" = "$(CAIRN_HOME=$BATS_TEST_TMPDIR/home image_id built)" ]
@@ -186,11 +76,11 @@ other_home() {
 @test "a pulled image keeps its manifest" {
 	seed one base:1
 	ok pull "$REG/base:1"
-	[[ $output == *"$(<"$BATS_FILE_TMPDIR/one.digest")"* ]]
+	[[ $output == *"$(image_digest one)"* ]]
 	local name=$REG/base:1
 	start_registry b
 	ok push "$name" "$REG/copy:1"
-	[ "$(inspect copy:1 | jq -r .Digest)" = "$(<"$BATS_FILE_TMPDIR/one.digest")" ]
+	[ "$(inspect copy:1 | jq -r .Digest)" = "$(image_digest one)" ]
 }
 
 @test "compression and annotations" {
@@ -235,10 +125,10 @@ other_home() {
 	start_registry b
 	ok copy --json "$from/multi:1" "$REG/far:1"
 	[ "$(jq .moved_bytes <<<"$output")" -gt 1000 ]
-	skopeo --insecure-policy copy -q --all --src-tls-verify=false "docker://$REG/far:1" "oci:$BATS_TEST_TMPDIR/oci"
+	is_whole far:1
 	ok copy --json "$from/multi:1" "$REG/far:2"
 	[ "$(jq .moved_bytes <<<"$output")" = 0 ]
-	other_home
+	machine other
 	ok pull --platform linux/riscv64 "$REG/far:1"
 }
 
@@ -248,8 +138,8 @@ other_home() {
 	start_registry b
 	seed one base:1
 	ok copy "$from/base:1" "$REG/copy:1"
-	[ "$(inspect copy:1 | jq -r .Digest)" = "$(<"$BATS_FILE_TMPDIR/big.digest")" ]
-	skopeo --insecure-policy copy -q --src-tls-verify=false "docker://$REG/copy:1" "oci:$BATS_TEST_TMPDIR/oci"
+	[ "$(inspect copy:1 | jq -r .Digest)" = "$(image_digest big)" ]
+	is_whole copy:1
 	ok copy "$from/base:1" "$REG/copy:2"
 	[[ $output == *", 0 B moved"* ]]
 	fails 4 copy "$from/base:7" "$REG/copy:7"
@@ -360,7 +250,7 @@ other_home() {
 	[ "$(grep -c 'repository:slow:pull,push' "$TOKENS")" -gt 1 ]
 	ok copy "$REG/slow:1" "$from/back:1"
 	REG=$from
-	[ "$(inspect back:1 | jq -r .Digest)" = "$(<"$BATS_FILE_TMPDIR/big.digest")" ]
+	[ "$(inspect back:1 | jq -r .Digest)" = "$(image_digest big)" ]
 }
 
 @test "an upload that breaks ends well" {
@@ -371,8 +261,8 @@ other_home() {
 	start_proxy --cut-upload 80000000
 	ok push "$from/base:1" "$REG/app:1"
 	grep -q 'cut upload' "$PROXY_LOG"
-	[ "$(inspect app:1 | jq -r .Digest)" = "$(<"$BATS_FILE_TMPDIR/big.digest")" ]
-	skopeo --insecure-policy copy -q --src-tls-verify=false "docker://$REG/app:1" "oci:$BATS_TEST_TMPDIR/oci"
+	[ "$(inspect app:1 | jq -r .Digest)" = "$(image_digest big)" ]
+	is_whole app:1
 }
 
 @test "a copy whose transfers break ends well" {
@@ -383,8 +273,8 @@ other_home() {
 	start_proxy --cut-upload 30000000
 	ok copy --jobs 1 "$from/base:1" "$REG/app:1"
 	grep -q 'cut upload' "$PROXY_LOG"
-	[ "$(inspect app:1 | jq -r .Digest)" = "$(<"$BATS_FILE_TMPDIR/big.digest")" ]
-	skopeo --insecure-policy copy -q --src-tls-verify=false "docker://$REG/app:1" "oci:$BATS_TEST_TMPDIR/oci"
+	[ "$(inspect app:1 | jq -r .Digest)" = "$(image_digest big)" ]
+	is_whole app:1
 }
 
 @test "an interrupt ends a push soon; the next one goes on" {
@@ -407,7 +297,7 @@ other_home() {
 	[ $((SECONDS - since)) -le 3 ]
 	ok push "$from/base:1" "$plain/app:1"
 	REG=$plain
-	[ "$(inspect app:1 | jq -r .Digest)" = "$(<"$BATS_FILE_TMPDIR/big.digest")" ]
+	[ "$(inspect app:1 | jq -r .Digest)" = "$(image_digest big)" ]
 }
 
 @test "a certificate of one's own, and none at all" {

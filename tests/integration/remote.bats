@@ -3,21 +3,15 @@
 load common
 
 setup_file() {
-	local tool
-	for tool in docker-registry skopeo zstd python3; do
-		command -v $tool >/dev/null || skip "$tool is not installed"
-	done
-	python3 "$BATS_TEST_DIRNAME/make_image.py" "$BATS_FILE_TMPDIR/one" 1 >/dev/null
+	need_tools docker-registry skopeo zstd python3
+	make_image one 1
 }
 
 # A registry, a proxy that notes requests, and a cache filled by the runner "first".
 setup() {
 	setup_suite_dirs
-	unset SOURCE_DATE_EPOCH DOCKER_CONFIG
-	HELPERS=()
 	start_registry
-	skopeo --insecure-policy --tmpdir "$BATS_TEST_TMPDIR" copy -q --preserve-digests --dest-tls-verify=false \
-		"oci:$BATS_FILE_TMPDIR/one" "docker://127.0.0.1:$PORT/app:1"
+	seed one app:1
 	start_proxy
 	CACHE=(--cache-from "type=registry,ref=$REG/cache" --cache-to "type=registry,ref=$REG/cache,mode=max")
 	DIR=(--cache-from "type=local,src=$BATS_TEST_TMPDIR/cache" --cache-to "type=local,dest=$BATS_TEST_TMPDIR/cache,mode=max")
@@ -25,15 +19,6 @@ setup() {
 	echo b >"$CTX/b.txt"
 	echo c >"$CTX/c.txt"
 	dockerfile
-}
-
-teardown() {
-	local pid
-	for pid in "${HELPERS[@]}"; do
-		kill -9 "$pid" 2>/dev/null || true
-		wait "$pid" 2>/dev/null || true
-	done
-	remove_stores
 }
 
 dockerfile() {
@@ -51,50 +36,9 @@ dockerfile() {
 	END
 }
 
-free_port() {
-	python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])'
-}
-
-wait_for() { # COMMAND...
-	local i
-	for ((i = 0; i < 200; i++)); do
-		"$@" && return
-		sleep 0.05
-	done
-	echo "waited in vain for: $*"
-	return 1
-}
-
-listens() { # PORT
-	(: <>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
-}
-
-start_registry() {
-	DATA=$BATS_TEST_TMPDIR/data
-	PORT=$(free_port)
-	cat >"$BATS_TEST_TMPDIR/registry.yml" <<-END
-	version: 0.1
-	log: {level: error}
-	storage: {filesystem: {rootdirectory: $DATA}, delete: {enabled: true}}
-	http: {addr: "127.0.0.1:$PORT"}
-	END
-	docker-registry serve "$BATS_TEST_TMPDIR/registry.yml" >"$BATS_TEST_TMPDIR/registry.log" 2>&1 3>&- &
-	HELPERS+=("$!")
-	wait_for listens "$PORT"
-}
-
-start_proxy() {
-	LOG=$BATS_TEST_TMPDIR/proxy.log
-	: >"$LOG"
-	python3 "$BATS_TEST_DIRNAME/slow_proxy.py" "$PORT" "$LOG" >"$BATS_TEST_TMPDIR/proxy.port" 3>&- &
-	HELPERS+=("$!")
-	wait_for test -s "$BATS_TEST_TMPDIR/proxy.port"
-	REG=127.0.0.1:$(<"$BATS_TEST_TMPDIR/proxy.port")
-}
-
-# Build on the runner of that name; its output is in $output, requests in $LOG.
+# Build on the runner of that name; its output is in $output, requests in $PROXY_LOG.
 on() { # RUNNER OPTION...
-	: >"$LOG"
+	: >"$PROXY_LOG"
 	export CAIRN_HOME=$BATS_TEST_TMPDIR/$1
 	run "$CAIRN" build --progress=plain --iidfile "$BATS_TEST_TMPDIR/$1.id" "${@:2}" "$CTX"
 	[ "$status" -eq 0 ] || {
@@ -108,7 +52,7 @@ image_of() { # RUNNER
 }
 
 requests() { # PATTERN
-	grep -cE "$1" "$LOG" || true
+	grep -cE "$1" "$PROXY_LOG" || true
 }
 
 # Layers whose files are on this runner.
@@ -137,7 +81,7 @@ cache_blobs() { # FIND-OPTION...
 	on second "${CACHE[@]}" --push -t "$REG/img:1"
 	[ "$(image_of first)" = "$(image_of second)" ]
 	[ "$(unpacked)" = 0 ]
-	[ "$(wc -l <"$LOG")" -le 12 ]
+	[ "$(wc -l <"$PROXY_LOG")" -le 12 ]
 	[ "$(requests 'GET /v2/cache/blobs')" = 0 ]
 	# A user's build is two processes, of which each asks.
 	[ "$(requests 'GET /v2/cache/manifests/cairn')" = $(($(id -u) == 0 ? 1 : 2)) ]

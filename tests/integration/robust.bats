@@ -17,17 +17,6 @@ teardown() {
 	remove_stores
 }
 
-# Wait until a command succeeds; only a build that hangs waits to the end.
-until_ok() { # COMMAND...
-	local i
-	for ((i = 0; i < 1200; i++)); do
-		"$@" >/dev/null 2>&1 && return 0
-		sleep 0.05
-	done
-	echo "never: $*"
-	return 1
-}
-
 store_is_whole() {
 	run "$SANDBOX_BIN/store-check" "$CAIRN_HOME"
 	echo "$output"
@@ -52,7 +41,7 @@ store_is_idle() {
 }
 
 new_store() {
-	until_ok store_is_idle
+	wait_for store_is_idle
 	chmod -R u+rwx "$CAIRN_HOME" 2>/dev/null || true
 	rm -rf "$CAIRN_HOME"
 	import_base
@@ -113,7 +102,7 @@ kill_dockerfile() { # TAG
 			span=$((span * 3 / 4 + 1))
 		fi
 		wait "$pid" || true
-		until_ok no_process_says "$tag"
+		wait_for no_process_says "$tag"
 		if [ $((i % 5)) = 4 ]; then
 			store_is_whole || {
 				echo "after $after ms, CAIRN_SEED=$seed, round $i"
@@ -137,7 +126,7 @@ kill_dockerfile() { # TAG
 	FROM base
 	RUN echo last-$seed >/last
 	EOF
-	until_ok store_is_idle
+	wait_for store_is_idle
 	find "$CAIRN_HOME/tmp" -mindepth 1 -maxdepth 1 >"$BATS_TEST_TMPDIR/left"
 	cat "$BATS_TEST_TMPDIR/left"
 	[ "$(wc -l <"$BATS_TEST_TMPDIR/left")" -le 1 ]
@@ -154,7 +143,7 @@ kill_dockerfile() { # TAG
 	printf 'FROM base\nRUN true\n' >"$CTX/Dockerfile"
 	PATH=$BATS_TEST_TMPDIR/bin:$PATH run "$CAIRN" build -t "killed-$$" "$CTX"
 	[ "$status" -eq 137 ]
-	until_ok no_process_says "killed-$$"
+	wait_for no_process_says "killed-$$"
 }
 
 @test "SIGINT and SIGTERM: exit code 75, finished steps are kept, nothing survives" {
@@ -168,13 +157,13 @@ kill_dockerfile() { # TAG
 		# A shell lets its background jobs ignore SIGINT; env gives it back.
 		env --default-signal=INT "$CAIRN" build --progress=plain "$CTX" >"$BATS_TEST_TMPDIR/log" 2>&1 3>&- &
 		pid=$!
-		until_ok grep -qE "^#[0-9]+ [0-9.]+ waiting-$sig" "$BATS_TEST_TMPDIR/log"
+		wait_for grep -qE "^#[0-9]+ [0-9.]+ waiting-$sig" "$BATS_TEST_TMPDIR/log"
 		kill "-$sig" "$pid"
 		code=0
 		wait "$pid" || code=$?
 		cat "$BATS_TEST_TMPDIR/log"
 		[ "$code" -eq 75 ]
-		until_ok no_process_says "987$$"
+		wait_for no_process_says "987$$"
 		store_is_whole
 		build_ok <<-EOF
 		FROM base
@@ -193,12 +182,12 @@ kill_dockerfile() { # TAG
 	# A group of its own, as a terminal gives it.
 	setsid env --default-signal=INT "$CAIRN" build --progress=plain "$CTX" >"$BATS_TEST_TMPDIR/log" 2>&1 3>&- &
 	local pid=$! code=0
-	until_ok grep -qE "^#[0-9]+ [0-9.]+ waiting" "$BATS_TEST_TMPDIR/log"
+	wait_for grep -qE "^#[0-9]+ [0-9.]+ waiting" "$BATS_TEST_TMPDIR/log"
 	kill -INT -- "-$pid"
 	wait "$pid" || code=$?
 	cat "$BATS_TEST_TMPDIR/log"
 	[ "$code" -eq 75 ]
-	until_ok no_process_says "986$$"
+	wait_for no_process_says "986$$"
 	store_is_whole
 }
 
@@ -264,7 +253,7 @@ fits" ]
 	local df
 	df=$(printf 'FROM base\nRUN echo here >/f\n')
 	build_ok -t known <<<"$df"
-	until_ok store_is_idle
+	wait_for store_is_idle
 	if [ "$(id -u)" = 0 ]; then
 		mount --bind "$CAIRN_HOME" "$CAIRN_HOME" || skip "mount is not allowed here"
 		MOUNTED=$CAIRN_HOME
@@ -295,7 +284,7 @@ damaged_store() {
 	df=$(printf 'FROM base\nCOPY f /f\nRUN cat /f >/g\n')
 	echo content >"$CTX/f"
 	build_ok -t img --iidfile "$BATS_TEST_TMPDIR/id" <<<"$df"
-	until_ok store_is_idle
+	wait_for store_is_idle
 	sqlite "PRAGMA wal_checkpoint(TRUNCATE)" >/dev/null
 }
 
@@ -586,7 +575,7 @@ change_while_building() { # INSTRUCTION COMMAND...
 	printf 'Dockerfile\n' >"$CTX/.dockerignore"
 	"$CAIRN" build --progress=plain -t changed "$CTX" >"$BATS_TEST_TMPDIR/log" 2>&1 3>&- &
 	pid=$!
-	until_ok eval 'ls "$CAIRN_HOME"/mounts/*/waits'
+	wait_for eval 'ls "$CAIRN_HOME"/mounts/*/waits'
 	"$@"
 	touch "$(dirname "$(ls "$CAIRN_HOME"/mounts/*/waits)")/go"
 	wait "$pid" || code=$?

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # The sandbox, with real commands: as root, and as a user (in a user namespace with his
 # subordinate ids). SANDBOX_BIN is where sandbox-tool and sandbox-probe are.
+load common
 
 setup_file() {
 	bin=${SANDBOX_BIN:-$BATS_TEST_DIRNAME/../../build}
@@ -11,10 +12,8 @@ setup_file() {
 	export top
 	mkdir -p "$top/base/bin" "$top/base/etc" "$top/base/root" "$top/base/tmp" "$top/base/data/sub"
 	chmod 1777 "$top/base/tmp"
-	cp /bin/busybox "$bin/sandbox-probe" "$top/base/bin/"
-	for name in $(/bin/busybox --list | grep -vx busybox); do
-		ln -s busybox "$top/base/bin/$name"
-	done
+	put_busybox "$top/base/bin"
+	cp "$bin/sandbox-probe" "$top/base/bin/"
 	echo root:x:0:0::/root:/bin/sh >"$top/base/etc/passwd"
 	seq 1000 >"$top/base/data/file"
 	echo inside >"$top/base/data/sub/inner"
@@ -54,11 +53,6 @@ naps() {
 	done
 	echo "not $1 but $(pgrep -cf "^sleep $nap") processes sleep"
 	return 1
-}
-
-# What cannot be done here is skipped with a reason, but not on CI as root.
-need_root() {
-	[ "$(id -u)" = 0 ] || skip "needs root: $1"
 }
 
 box() { # OPTION... -- COMMAND...

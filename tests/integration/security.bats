@@ -9,10 +9,6 @@ setup() {
 	import_base
 }
 
-teardown() {
-	remove_stores
-}
-
 # Fails when the text stands anywhere in the files or below the directories.
 nowhere() { # TEXT FILE...
 	local text=$1
