@@ -91,7 +91,7 @@ static const struct cli_example examples[] = {
 
 const struct cli_cmd cmd_explain = {
 	.name = "explain",
-	.group = "Build",
+	.group = "Building",
 	.summary = "Show for every step of a build why it was a cache hit or a miss",
 	.description =
 		"Each step is a hit, with where it was found and what it saved, or a miss, with the reason by "

@@ -14,13 +14,27 @@ static bool begins_nocase(str s, str start)
 	return s.len > start.len && str_eq_nocase(str_n(s.ptr, start.len), start);
 }
 
+/* Behind "Dockerfile": code and texts about Dockerfiles are none. */
+static bool is_other(str name)
+{
+	static const char *const ends[] = { "~",    ".dockerignore", ".md", ".txt", ".json",
+		                            ".yml", ".yaml",         ".c",  ".h",   ".go",
+		                            ".py",  ".js",           ".ts", ".rs",  ".orig",
+		                            ".rej", ".swp",          ".bak" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++)
+		if (ends_nocase(name, str_of(ends[i])))
+			return true;
+	return false;
+}
+
 bool base_scan_is_dockerfile(str path)
 {
 	str name = str_skip(path, (size_t)(str_rfind(path, '/') + 1));
 
 	if (str_eq_nocase(name, S("Dockerfile")) || str_eq_nocase(name, S("Containerfile")))
 		return true;
-	if (ends_nocase(name, S(".dockerignore")) || ends_nocase(name, S("~")))
+	if (is_other(name))
 		return false;
 	return begins_nocase(name, S("Dockerfile.")) || ends_nocase(name, S(".Dockerfile")) ||
 	       ends_nocase(name, S(".Containerfile"));

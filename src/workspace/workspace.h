@@ -1,6 +1,7 @@
 /* workspace/workspace.h - what a repository says about its images.
  *
  *	config.h     cairn.yaml: where it is and what stands in it
+ *	conf_tree.h  a YAML text as a tree with positions
  *	repo_files.h the files of a repository that are its own
  *	base_scan.h  which base images the Dockerfiles of a repository name
  *	base_lock.h  cairn.lock: the digests that base images are pinned to
@@ -13,6 +14,7 @@
 
 #include "base_lock.h"
 #include "base_scan.h"
+#include "conf_tree.h"
 #include "config.h"
 #include "repo_files.h"
 

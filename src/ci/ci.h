@@ -1,0 +1,14 @@
+/* ci/ci.h - CI services: what their files do, and what is started on them.
+ *
+ *	shell.h     a shell script as a list of commands
+ *	pipeline.h  what the CI files of a repository do
+ *	check.h     what costs a pipeline time, or does nothing
+ */
+#ifndef CAIRN_CI_CI_H
+#define CAIRN_CI_CI_H
+
+#include "check.h"
+#include "pipeline.h"
+#include "shell.h"
+
+#endif
