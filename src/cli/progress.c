@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "progress_text.h"
+#include "util/num.h"
 
 #define NOTES_MAX  (64 * 1024)
 #define OUT_MAX    (1024 * 1024)
@@ -129,6 +130,17 @@ const char *paint(const struct progress *p, enum paint c)
 	};
 
 	return p->o.color ? codes[c] : "";
+}
+
+void view_advance(const struct progress_step *step, struct strbuf *out)
+{
+	char now[32], total[32];
+
+	strbuf_cstr(out, step->what);
+	if (step->current || step->total)
+		strbuf_printf(out, " %s", num_human_bytes(step->current, now, sizeof(now)));
+	if (step->total)
+		strbuf_printf(out, " / %s", num_human_bytes(step->total, total, sizeof(total)));
 }
 
 void view_write(struct progress *p, const struct strbuf *b)

@@ -71,6 +71,8 @@ static void event(struct progress *p, struct progress_step *step, const struct b
 	j = object(p, names[ev->kind], step);
 	if (step && (ev->kind == EVENT_PLAN || ev->kind == EVENT_START || ev->kind == EVENT_CACHED))
 		json_object_set_new(j, "name", json_str(str_of(step->name)));
+	if (step && ev->kind == EVENT_PLAN && step->extra)
+		json_object_set_new(j, "extra", json_true());
 	if (step && ev->kind == EVENT_PLAN && step->line) {
 		json_object_set_new(j, "file", json_str(str_of(step->file)));
 		json_object_set_new(j, "line", json_integer(step->line));
@@ -94,14 +96,14 @@ static void event(struct progress *p, struct progress_step *step, const struct b
 static void end(struct progress *p, const struct progress_result *r)
 {
 	json_t *j = object(p, "end", NULL);
-	const unsigned *n = p->state.count;
+	const struct progress_state *s = &p->state;
 	json_t *list = json_array();
 
 	json_object_set_new(j, "ok", json_boolean(r->ok));
 	json_object_set_new(j, "wall_ns", json_integer(p->now_ns - p->o.start_ns));
-	json_object_set_new(j, "steps", json_integer((json_int_t)p->state.steps.len));
-	json_object_set_new(j, "cached", json_integer(n[STEP_CACHED]));
-	json_object_set_new(j, "ran", json_integer(n[STEP_DONE]));
+	json_object_set_new(j, "steps", json_integer(state_count(s, STEP_N_)));
+	json_object_set_new(j, "cached", json_integer(state_count(s, STEP_CACHED)));
+	json_object_set_new(j, "ran", json_integer(state_count(s, STEP_DONE)));
 	if (r->image_id)
 		json_object_set_new(j, "image", json_string(r->image_id));
 	for (size_t i = 0; r->names && r->names[i]; i++)

@@ -6,12 +6,12 @@
  */
 #include "progress_text.h"
 #include "progress_view.h"
-#include "util/num.h"
 
 #define LINE_OUT_MAX     (16 * PROGRESS_LINE_MAX) /* a line of nothing but tabs fits */
 #define PLAIN_REPORT_MAX (1024 * 1024)
-#define ADVANCE_EVERY    (5 * 1000000000ll) /* ns between two lines about a transfer */
-#define TAIL_SHOWN       (4 * 1024)         /* the output is in the log already: only a reminder */
+#define ADVANCE_EVERY    (5 * 1000000000ll)  /* ns between two lines about a transfer */
+#define SILENT_EVERY     (60 * 1000000000ll) /* ns, when the second says what the first did */
+#define TAIL_SHOWN       (4 * 1024)          /* the output is in the log already: only a reminder */
 
 /* Output of several steps comes interleaved: name the step where it changes. */
 static void switch_to(struct progress *p, struct progress_step *step, bool header, struct strbuf *b)
@@ -39,19 +39,27 @@ static void line(struct progress *p, struct progress_step *step, str text)
 	view_write(p, &b);
 }
 
+/* Now and then; and when all has arrived, once. Where nothing moves, seldom. */
+static bool is_due(const struct progress *p, const struct progress_step *step)
+{
+	bool same = step->current == step->shown_current && step->total == step->shown_total;
+	int64_t since = p->now_ns - step->shown_ns;
+
+	if (!step->shown_ns || (!same && step->total && step->current == step->total))
+		return true;
+	return since >= (same ? SILENT_EVERY : ADVANCE_EVERY);
+}
+
 static void advance(struct progress *p, struct progress_step *step, struct strbuf *b)
 {
-	char now[32], total[32];
-
-	if (step->shown_ns && p->now_ns - step->shown_ns < ADVANCE_EVERY &&
-	    step->current != step->total)
+	if (!is_due(p, step))
 		return;
 	step->shown_ns = p->now_ns;
+	step->shown_current = step->current;
+	step->shown_total = step->total;
 	switch_to(p, step, false, b);
-	strbuf_printf(b, "#%u %s %s", step->id, step->what,
-	              num_human_bytes(step->current, now, sizeof(now)));
-	if (step->total)
-		strbuf_printf(b, " / %s", num_human_bytes(step->total, total, sizeof(total)));
+	strbuf_printf(b, "#%u ", step->id);
+	view_advance(step, b);
 	strbuf_char(b, '\n');
 }
 

@@ -104,6 +104,7 @@ void report_failure(const struct progress *p, size_t max_tail, struct strbuf *ou
 void report_summary(const struct progress *p, const struct progress_result *r, struct strbuf *out)
 {
 	const unsigned *n = p->state.count;
+	unsigned steps = state_count(&p->state, STEP_N_);
 	const char *word = r->ok                                         ? "Built"
 	                   : n[STEP_FAILED] == 0 && n[STEP_CANCELED] > 0 ? "Stopped"
 	                                                                 : "Failed";
@@ -112,11 +113,11 @@ void report_summary(const struct progress *p, const struct progress_result *r, s
 
 	if (!r->ok && p->state.steps.len == 0) /* the error line says it all */
 		return;
-	strbuf_printf(out, "%s%s%s in %s: %zu step%s, %u cached, %u run",
+	strbuf_printf(out, "%s%s%s in %s: %u step%s, %u cached, %u run",
 	              paint(p, r->ok ? PAINT_BLUE : PAINT_RED), word, paint(p, PAINT_OFF),
-	              num_human_ns((uint64_t)(wall > 0 ? wall : 0), time, sizeof(time)),
-	              p->state.steps.len, p->state.steps.len == 1 ? "" : "s", n[STEP_CACHED],
-	              n[STEP_DONE]);
+	              num_human_ns((uint64_t)(wall > 0 ? wall : 0), time, sizeof(time)), steps,
+	              steps == 1 ? "" : "s", state_count(&p->state, STEP_CACHED),
+	              state_count(&p->state, STEP_DONE));
 	if (n[STEP_FAILED])
 		strbuf_printf(out, ", %u failed", n[STEP_FAILED]);
 	if (n[STEP_CANCELED])

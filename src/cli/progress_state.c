@@ -108,6 +108,8 @@ static void set_status(struct progress_state *s, struct progress_step *step, enu
 {
 	s->count[step->status]--;
 	s->count[to]++;
+	s->extra[step->status] -= step->extra;
+	s->extra[to] += step->extra;
 	if (to == STEP_RUNNING)
 		step->start_ns = now_ns;
 	else
@@ -149,6 +151,9 @@ struct progress_step *state_apply(struct progress_state *s, const struct build_e
 	case EVENT_PLAN:
 		set_name(step, ev->name);
 		set_place(step, ev);
+		s->extra[step->status] -= step->extra;
+		step->extra = ev->extra;
+		s->extra[step->status] += step->extra;
 		break;
 	case EVENT_START:
 		set_name(step, ev->name);
@@ -185,6 +190,16 @@ struct progress_step *state_apply(struct progress_state *s, const struct build_e
 		break;
 	}
 	return step;
+}
+
+unsigned state_count(const struct progress_state *s, enum step_status status)
+{
+	unsigned n = 0;
+
+	for (int i = 0; i < STEP_N_; i++)
+		if (status == STEP_N_ || status == (enum step_status)i)
+			n += s->count[i] - s->extra[i];
+	return n;
 }
 
 double state_seconds(const struct progress_step *step, int64_t now_ns)

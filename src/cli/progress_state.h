@@ -41,13 +41,16 @@ struct progress_step {
 	char *name;              /* owned, clean */
 	char *file;              /* owned; Dockerfile, or "" */
 	unsigned line, end_line; /* 0: none */
+	bool extra;              /* work after the build: not counted as a step */
 	enum step_status status;
 	int64_t start_ns, end_ns;
 	struct tail tail;   /* of the output; released when the step ends well */
 	struct strbuf part; /* of the output: bytes after the last newline */
 	char *what;         /* owned, clean: what advances; NULL: nothing */
 	uint64_t current, total;
-	int64_t shown_ns; /* when a view last printed the advance; for the view */
+	/* What a view last printed of the advance, and when; for the view. */
+	int64_t shown_ns;
+	uint64_t shown_current, shown_total;
 	struct step_cost cost;
 	struct cairn_err err; /* FAILED */
 	int exit_code;
@@ -56,13 +59,17 @@ struct progress_step {
 
 struct progress_state {
 	VEC(struct progress_step) steps; /* index = id - 1 */
-	unsigned count[STEP_N_];         /* steps of each status */
+	unsigned count[STEP_N_];         /* steps of each status, with extra ones */
+	unsigned extra[STEP_N_];         /* of these, the extra ones */
 	unsigned failed;                 /* id of the first step that failed; 0: none */
 };
 
 /* Take in an event. Returns its step, or NULL for one about the build as a whole
  * or with a number beyond what a build can have. Does not handle output. */
 struct progress_step *state_apply(struct progress_state *s, const struct build_event *ev);
+
+/* Steps of the build with that status, without extra ones; STEP_N_: all. */
+unsigned state_count(const struct progress_state *s, enum step_status status);
 
 /* Seconds a step took, or has taken until now. */
 double state_seconds(const struct progress_step *step, int64_t now_ns);

@@ -156,7 +156,7 @@ static size_t output_lines(const struct progress_step *step, size_t max)
 static void put_running(struct screen *s, const struct progress_step *step, size_t lines)
 {
 	cleanup_strbuf struct strbuf text;
-	char time[32], now[32], total[32];
+	char time[32];
 
 	strbuf_init(&text, LINE_OUT_MAX);
 	strbuf_printf(&text, " -> %s", step->name);
@@ -164,12 +164,11 @@ static void put_running(struct screen *s, const struct progress_step *step, size
 	         seconds(state_seconds(step, s->p->now_ns), time));
 	if (step->what && lines > 0) {
 		strbuf_clear(&text);
-		strbuf_printf(&text, "    | %s %s", step->what,
-		              num_human_bytes(step->current, now, sizeof(now)));
+		strbuf_cstr(&text, "    | ");
+		view_advance(step, &text);
 		if (step->total)
 			strbuf_printf(
-				&text, " / %s (%u%%)",
-				num_human_bytes(step->total, total, sizeof(total)),
+				&text, " (%u%%)",
 				(unsigned)((double)step->current * 100.0 / (double)step->total));
 		put_line(s, PAINT_DIM, strbuf_view(&text), "");
 		lines--;
@@ -181,17 +180,17 @@ static void put_running(struct screen *s, const struct progress_step *step, size
 static void put_summary(struct screen *s)
 {
 	const struct progress_state *st = &s->p->state;
-	const unsigned *n = st->count;
+	unsigned cached = state_count(st, STEP_CACHED), running = state_count(st, STEP_RUNNING);
 	cleanup_strbuf struct strbuf text;
 	char time[32];
 
 	strbuf_init(&text, LINE_OUT_MAX);
-	strbuf_printf(&text, "[+] Building: %u of %zu steps", n[STEP_DONE] + n[STEP_CACHED],
-	              st->steps.len);
-	if (n[STEP_CACHED])
-		strbuf_printf(&text, ", %u cached", n[STEP_CACHED]);
-	if (n[STEP_RUNNING])
-		strbuf_printf(&text, ", %u running", n[STEP_RUNNING]);
+	strbuf_printf(&text, "[+] Building: %u of %u steps", state_count(st, STEP_DONE) + cached,
+	              state_count(st, STEP_N_));
+	if (cached)
+		strbuf_printf(&text, ", %u cached", cached);
+	if (running)
+		strbuf_printf(&text, ", %u running", running);
 	put_line(s, PAINT_BOLD, strbuf_view(&text),
 	         seconds((double)(s->p->now_ns - s->p->o.start_ns) / 1e9, time));
 }

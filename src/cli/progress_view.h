@@ -51,6 +51,10 @@ enum paint {
 };
 const char *paint(const struct progress *p, enum paint c);
 
+/* Append what advances and how far it is: "uploading 5 MB / 9 MB"; without bytes where none are
+ * known. */
+void view_advance(const struct progress_step *step, struct strbuf *out);
+
 /* Append the report of the failed step, as lines: its Dockerfile lines, at most
  * max_tail bytes of its output, and how it ended. Nothing when no step failed. */
 void report_failure(const struct progress *p, size_t max_tail, struct strbuf *out);

@@ -7,6 +7,7 @@
 #ifndef CAIRN_ENGINE_EVENT_H
 #define CAIRN_ENGINE_EVENT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "util/err.h"
@@ -41,9 +42,12 @@ struct build_event {
 	             context" */
 	str file; /* PLAN: Dockerfile of the step, or empty */
 	unsigned line, end_line; /* PLAN: its lines there, 1-based; 0 = none */
-	int stream;              /* OUTPUT: 1 stdout, 2 stderr */
-	str text; /* OUTPUT: the bytes; WARNING: one line; PROGRESS: what advances ("extracting
-	             sha256:ab12...") */
+	/* PLAN: no step of the build but work after it (an output, publishing): has a number of its
+	 * own and is not counted among the steps. */
+	bool extra;
+	int stream; /* OUTPUT: 1 stdout, 2 stderr */
+	str text;   /* OUTPUT: the bytes; WARNING: one line; PROGRESS: what advances ("extracting
+	               sha256:ab12...") */
 	uint64_t current;            /* PROGRESS: bytes so far */
 	uint64_t total;              /* PROGRESS: bytes in all, 0 = not known */
 	struct step_cost cost;       /* DONE, CACHED (what it cost when it ran) */

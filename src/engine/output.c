@@ -378,9 +378,11 @@ static void emit_output(const struct shown *s, size_t i, enum event_kind kind,
                         const struct cairn_err *err)
 {
 	const struct outputs_opts *opts = s->o->opts;
-	struct build_event ev = {
-		.kind = kind, .step = s->first + (unsigned)i, .exit_code = -1, .err = err
-	};
+	struct build_event ev = { .kind = kind,
+		                  .step = s->first + (unsigned)i,
+		                  .extra = true,
+		                  .exit_code = -1,
+		                  .err = err };
 
 	if (i >= opts->n)
 		return;

@@ -21,6 +21,7 @@ static void emit(const struct waiting *w, enum event_kind kind, const struct cai
 	struct build_event ev = { .kind = kind,
 		                  .time_ns = clock_monotonic(),
 		                  .step = w->opts->step,
+		                  .extra = true,
 		                  .name = w->name,
 		                  .exit_code = -1,
 		                  .err = err };

@@ -4,6 +4,7 @@
  *
  * A line of the script is MILLISECONDS KIND ...:
  *	0 plan STEP FILE LINE END_LINE NAME     (FILE "-": none)
+ *	5 extra STEP NAME                       (a plan; work after the build)
  *	10 start STEP        20 cached STEP     30 done STEP      40 canceled STEP
  *	50 output STEP TEXT  (with \n \r \t \e \xNN)
  *	60 progress STEP CURRENT TOTAL TEXT
@@ -124,12 +125,17 @@ static void play(struct replay *r, str line)
 		finish(r, str_is(line, "ok"));
 		return;
 	}
+	ev.extra = str_is(kind, "extra");
+	if (ev.extra)
+		ev.kind = EVENT_PLAN;
 	for (int i = 0; i < EVENT_N_; i++)
 		if (str_is(kind, kinds[i]))
 			ev.kind = (enum event_kind)i;
 	ev.time_ns = START_NS + (int64_t)r->now_ms * MS;
 	ev.step = (unsigned)number(word(&line));
-	if (ev.kind == EVENT_PLAN) {
+	if (ev.extra) {
+		ev.name = unescape(r->arena, line);
+	} else if (ev.kind == EVENT_PLAN) {
 		ev.file = word(&line);
 		if (str_is(ev.file, "-"))
 			ev.file = str_n(NULL, 0);
