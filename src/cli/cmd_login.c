@@ -9,6 +9,7 @@
 struct login_opts {
 	const char *config;
 	const char *user;
+	const char *password; /* as docker takes it; warned about */
 	bool password_stdin;
 };
 
@@ -98,8 +99,16 @@ struct checking {
 static int check(void *ctx, struct cairn_err *err)
 {
 	const struct checking *c = ctx;
+	struct cairn_err why;
+	int r = registry_check_login(c->registry, c->name, c->creds, err);
 
-	return registry_check_login(c->registry, c->name, c->creds, err);
+	if (r != CAIRN_E_TRANSIENT && r != CAIRN_E_TIMEOUT)
+		return r;
+	why = *err;
+	return cairn_fail(err, r,
+	                  "%s does not answer, so the login was not tried and not kept; check the "
+	                  "name and the network (%s)",
+	                  c->name, why.msg);
 }
 
 static int check_login(struct cli_call *call, const char *name, const struct credentials *creds,
@@ -122,6 +131,43 @@ static int config_dir(char **ret, struct cairn_err *err)
 	                         "no place for config.json: set DOCKER_CONFIG or HOME");
 }
 
+static int check_options(const struct login_opts *o, struct cairn_err *err)
+{
+	const char *given = o->password ? "--password" : "--password-stdin";
+
+	if (o->password && o->password_stdin)
+		return cairn_fail(err, CAIRN_E_USAGE,
+		                  "give either --password or --password-stdin, not both");
+	if (!o->user && (o->password || o->password_stdin))
+		return cairn_fail(err, CAIRN_E_USAGE, "%s needs --username", given);
+	if (o->password && !*o->password)
+		return cairn_fail(err, CAIRN_E_USAGE, "the password is empty");
+	return 0;
+}
+
+static int get_login(struct cli_call *call, struct credentials *ret, struct cairn_err *err)
+{
+	const struct login_opts *o = call->opts;
+
+	TRY(check_options(o, err));
+	if (o->user)
+		ret->user = xstrdup(o->user);
+	else
+		TRY(ask(call, "user name", false, &ret->user, err));
+	if (strchr(ret->user, ':'))
+		return cairn_fail(err, CAIRN_E_USAGE, "a user name has no ':'");
+	if (o->password_stdin)
+		return read_all(&ret->secret, err);
+	if (!o->password)
+		return ask(call, "password", true, &ret->secret, err);
+	(void)fputs(
+		"cairn: warning: --password can be read by everybody on this machine and stays in "
+		"the shell's history; use --password-stdin\n",
+		call->ctx->err);
+	ret->secret = xstrdup(o->password);
+	return 0;
+}
+
 static int run_login(struct cli_call *call, struct cairn_err *err)
 {
 	const struct login_opts *o = call->opts;
@@ -131,18 +177,7 @@ static int run_login(struct cli_call *call, struct cairn_err *err)
 	TRY(settings_load(call->ctx, o->config, ".", err));
 	TRY(registry_name(call, &name, err));
 	TRY(config_dir(&dir, err));
-	if (o->password_stdin && !o->user)
-		return cairn_fail(err, CAIRN_E_USAGE, "--password-stdin needs --username");
-	if (o->user)
-		creds.user = xstrdup(o->user);
-	else
-		TRY(ask(call, "user name", false, &creds.user, err));
-	if (strchr(creds.user, ':'))
-		return cairn_fail(err, CAIRN_E_USAGE, "a user name has no ':'");
-	if (o->password_stdin)
-		TRY(read_all(&creds.secret, err));
-	else
-		TRY(ask(call, "password", true, &creds.secret, err));
+	TRY(get_login(call, &creds, err));
 	TRY(check_login(call, name, &creds, err));
 	TRY(credentials_store(dir, str_of(name), &creds, &where, err));
 	(void)fprintf(call->ctx->out, "Logged in to %s; kept in %s\n", name, where);
@@ -169,9 +204,9 @@ static const struct cli_opt login_options[] = {
 	  .help = "User name (default: asked for)" },
 	{ "password-stdin", 0, OPT_FLAG(T, password_stdin),
 	  .help = "Read the password from standard input" },
-	{ "password", 'p',
-	  OPT_UNSUPPORTED(true, "everybody on this machine sees command lines; use "
-	                        "--password-stdin") },
+	{ "password", 'p', OPT_STRING(T, password), .arg = "TEXT",
+	  .help = "Password; everybody on this machine can read command lines, so rather use "
+	          "--password-stdin" },
 	{ 0 },
 };
 
