@@ -88,19 +88,43 @@ struct asking {
 	size_t n;
 };
 
+/* A tag's digest into exact; what fails is noted in q, except that the user stopped it. */
+static int ask_registry(struct asking *a, struct base_asked *q, struct reference *exact,
+                        struct cairn_err *err)
+{
+	const struct media_type *type;
+
+	if (!digest_none(&exact->digest) ||
+	    registry_head(a->registry, &q->ref, &exact->digest, &type, err) == 0)
+		return 0;
+	exact->digest = (struct digest){ 0 };
+	q->err = *err;
+	q->mirrored = true;
+	return err->code == CAIRN_E_CANCELLED ? err->code : 0;
+}
+
+static bool is_mirror(const struct base_asked *q)
+{
+	return strcmp(q->from.domain, q->ref.domain) != 0 || strcmp(q->from.path, q->ref.path) != 0;
+}
+
 static int ask_one(void *ctx, size_t i, struct cairn_err *err)
 {
 	struct asking *a = ctx;
 	struct base_asked *q = &a->asked[i];
+	struct reference exact = q->ref;
 	struct strbuf bytes cleanup_strbuf;
 	cleanup_free char *type = NULL;
 
 	strbuf_init(&bytes, MANIFEST_MAX);
-	if (registry_manifest_find(a->registry, &q->ref, &bytes, &type, &q->from, err) < 0) {
-		q->err = *err;
+	TRY(ask_registry(a, q, &exact, err));
+	if (registry_manifest_find(a->registry, &exact, &bytes, &type, &q->from, err) < 0) {
+		if (!q->mirrored)
+			q->err = *err;
 		return err->code == CAIRN_E_CANCELLED ? err->code : 0;
 	}
 	q->ok = true;
+	q->mirrored = q->mirrored && is_mirror(q);
 	q->digest = q->from.digest = digest_of(bytes.ptr, bytes.len);
 	return 0;
 }
@@ -115,12 +139,22 @@ static int ask_all(void *ctx, struct cairn_err *err)
 	return r;
 }
 
-int base_ask(struct transfer *t, struct base_asked *asked, size_t n, struct cairn_err *err)
+int base_ask(const struct base_images *b, struct transfer *t, struct base_asked *asked, size_t n,
+             struct cairn_err *err)
 {
 	struct asking a = { transfer_registry(t), asked, n };
 	struct transfer_work work = { .run = ask_all, .ctx = &a };
 
-	return n ? transfer_run(t, &work, err) : 0;
+	if (n)
+		TRY(transfer_run(t, &work, err));
+	for (size_t i = 0; i < n; i++) {
+		char name[REFERENCE_TEXT_MAX];
+
+		if (asked[i].ok && asked[i].mirrored)
+			base_warn(b, "%s: what a mirror says is taken: %s",
+			          base_shown(asked[i].name, name), asked[i].err.msg);
+	}
+	return 0;
 }
 
 void base_facts(struct registry *r, const struct reference *ref, const struct digest *digest,

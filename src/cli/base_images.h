@@ -37,11 +37,16 @@ struct base_asked {
 	struct digest digest; /* of what ref means: an index or a manifest */
 	struct reference
 		from; /* the mirror, or the registry itself, that had it; with the digest */
+	/* The registry itself did not say what the tag means (err): it is a mirror's word. */
+	bool mirrored;
 };
 
-/* Ask for n images at once, some at a time. Fails only when the user stopped it: what could not be
- * found is told in each. */
-int base_ask(struct transfer *t, struct base_asked *asked, size_t n, struct cairn_err *err);
+/* Ask for n images at once, some at a time. What a tag means the registry itself is asked, which
+ * at Docker Hub counts as no pull: a mirror may be days behind; the bytes then come from the
+ * mirrors first. Where the registry does not answer, a mirror's word is taken, with a warning.
+ * Fails only when the user stopped it: what could not be found is told in each. */
+int base_ask(const struct base_images *b, struct transfer *t, struct base_asked *asked, size_t n,
+             struct cairn_err *err);
 
 /* What an image is like, for this machine's platform. */
 struct base_facts {

@@ -106,7 +106,7 @@ static int ask(const struct base_images *b, struct transfer *t, struct arena *a,
 
 	for (size_t i = 0; i < pins->len; i++)
 		asked[i] = pins->ptr[i].asked;
-	TRY(base_ask(t, asked, pins->len, err));
+	TRY(base_ask(b, t, asked, pins->len, err));
 	for (size_t i = 0; i < pins->len; i++) {
 		struct pin *p = &pins->ptr[i];
 
@@ -358,7 +358,8 @@ const struct cli_cmd cmd_base_update = {
 	.group = "Registries",
 	.summary = "Renew the digests of cairn.lock, showing what changed",
 	.description =
-		"Asks the registries what the tags mean now, prints what moved (digests, days of their making "
+		"Asks the registries what the tags mean now (mirrors only where a registry does not answer: "
+		"they may be behind), prints what moved (digests, days of their making "
 		"and sizes for this machine's platform) and writes cairn.lock. With IMAGE only tags of "
 		"these. Tags that are not pinned yet are pinned.",
 	.args = "[OPTIONS] [IMAGE...]",

@@ -142,7 +142,7 @@ static int sync_all(const struct base_images *b, const struct sync_opts *o, stru
 	TRY(transfer_platforms(&o->platforms, a, &platforms, &s.now.opts.n_platforms, err));
 	TRY(transfer_new(b->ctx, "copying base images", o->json, &t, err));
 	s.asked = list_images(b, a, &s.n);
-	TRY(base_ask(t, s.asked, s.n, err));
+	TRY(base_ask(s.b, t, s.asked, s.n, err));
 	s.transfer = t;
 	s.now.registry = transfer_registry(t);
 	s.now.opts.platforms = platforms;

@@ -192,6 +192,27 @@ dockerfile() {
 	[[ $output == *"the lock file pins it"*"cairn base update"* ]]
 }
 
+@test "what a tag means the registry says, not a mirror that is behind; without it the mirror" {
+	push two "$mirror/hub/app:1" # an older one, say
+	printf 'FROM %s/app:1\n' "$origin" >Dockerfile
+	settings <<<"mirrors: {\"$origin\": [$mirror/hub]}"
+	"$CAIRN" base lock
+	grep -qxF "$origin/app:1 $(<"$BATS_FILE_TMPDIR/one.digest")" cairn.lock
+	push one "$mirror/hub/app:new"
+	push two "$origin/app:1"
+	run "$CAIRN" base update
+	[ "$status" -eq 0 ]
+	[[ $output != *warning* ]]
+	grep -qxF "$origin/app:1 $(<"$BATS_FILE_TMPDIR/two.digest")" cairn.lock
+	push one "$mirror/hub/app:1"
+	stop "$origin_pid"
+	run "$CAIRN" base update
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[[ $output == *"warning: $origin/app:1: what a mirror says is taken: "* ]]
+	grep -qxF "$origin/app:1 $(<"$BATS_FILE_TMPDIR/one.digest")" cairn.lock
+}
+
 @test "lock --check fails for a tag that is not pinned, and --prune removes what nobody names" {
 	dockerfile
 	run "$CAIRN" base lock --check
