@@ -40,6 +40,8 @@ struct push_part {
 	struct cairn_err err;
 };
 
+#define PUSH_ORIGINS_MAX 8 /* repositories of a blob that are remembered; the latest are enough */
+
 /* A layer of the image. */
 struct push_layer {
 	struct push *p;
@@ -53,7 +55,9 @@ struct push_layer {
 	bool stored;    /* its blob is in the store, or can be made here */
 	bool elsewhere; /* `where` says where else it is */
 	struct supply_layer where;
-	str origin;              /* "registry/repository" that a base image came from, or empty */
+	/* "registry/repository" of those that the store remembers for the blob. */
+	str origins[PUSH_ORIGINS_MAX];
+	size_t n_origins;
 	struct push_part *parts; /* by repository */
 };
 

@@ -9,19 +9,19 @@ static const struct digest *own_id(const struct push_layer *l)
 
 /* --- what is sent ------------------------------------------------------------------ */
 
-/* Where the base image that the layer is of was pulled from. */
-static int find_origin(struct push_layer *l, struct cairn_err *err)
+/* Repositories that the store remembers for the blob: of the base image it came with, or where it
+ * was pushed before. */
+static int find_origins(struct push_layer *l, struct cairn_err *err)
 {
 	struct store_sources sources = { 0 };
 	struct push *p = l->p;
 
 	TRY(store_blob_sources(p->o->opts->store, &l->blob.digest, &sources, err));
-	if (sources.len) {
-		pthread_mutex_lock(&p->lock);
-		l->origin = str_of(arena_printf(p->arena, "%s/%s", sources.ptr[0].registry,
-		                                sources.ptr[0].repository));
-		pthread_mutex_unlock(&p->lock);
-	}
+	pthread_mutex_lock(&p->lock);
+	for (size_t i = 0; i < sources.len && l->n_origins < PUSH_ORIGINS_MAX; i++)
+		l->origins[l->n_origins++] = str_of(arena_printf(
+			p->arena, "%s/%s", sources.ptr[i].registry, sources.ptr[i].repository));
+	pthread_mutex_unlock(&p->lock);
 	store_sources_done(&sources);
 	return 0;
 }
@@ -42,7 +42,6 @@ static int find_here(struct push_layer *l, struct cairn_err *err)
 	form.described = true;
 	TRY(layer_blob_get(&l->src, &form, &b, err));
 	take_blob(l, &b);
-	TRY(find_origin(l, err));
 	l->stored = true;
 	return 0;
 }
@@ -53,10 +52,11 @@ int push_layer_find(struct push_layer *l, struct cairn_err *err)
 
 	l->elsewhere = supply && !l->src.clamp && supply_where(supply, own_id(l), &l->where) &&
 	               !digest_none(&l->where.blob.digest) && !l->p->form.force;
-	if (!l->elsewhere)
-		return find_here(l, err);
-	l->blob = l->where.blob;
-	return 0;
+	if (l->elsewhere)
+		l->blob = l->where.blob;
+	else
+		TRY(find_here(l, err));
+	return find_origins(l, err);
 }
 
 /* --- on its way ---------------------------------------------------------------------- */
@@ -119,22 +119,51 @@ static bool other_repo(const struct push_part *part, str at, struct reference *r
 }
 
 /* Repositories that may have the blob, the likeliest first. */
-static size_t places(const struct push_part *part, struct reference ret[3])
+struct places {
+	struct reference at[PUSH_ORIGINS_MAX + 3];
+	size_t n;
+};
+
+static void add_place(const struct push_part *part, str at, struct places *to)
+{
+	to->n += other_repo(part, at, &to->at[to->n]);
+}
+
+static void find_places(const struct push_part *part, struct places *ret)
 {
 	const struct push_layer *l = part->layer;
-	size_t n = 0;
 
+	ret->n = 0;
 	if (l->elsewhere && l->where.from.len)
-		n += other_repo(part, l->where.from, &ret[n]);
+		add_place(part, l->where.from, ret);
 	else if (l->elsewhere && l->where.remote)
-		n += other_repo(part, str_of(remote_repository(l->where.remote)), &ret[n]);
-	n += other_repo(part, l->origin, &ret[n]);
-	if (!n && l->p->o->opts->published)
-		n += other_repo(part,
-		                str_of(publisher_has(l->p->o->opts->published, own_id(l),
-		                                     &l->blob.digest, part->repo->ref.domain)),
-		                &ret[n]);
-	return n;
+		add_place(part, str_of(remote_repository(l->where.remote)), ret);
+	for (size_t i = 0; i < l->n_origins; i++)
+		add_place(part, l->origins[i], ret);
+	for (size_t i = 0; i < ret->n; i++)
+		if (strcmp(ret->at[i].domain, part->repo->ref.domain) == 0)
+			return;
+	if (l->p->o->opts->published) /* waits for those on their way */
+		add_place(part,
+		          str_of(publisher_has(l->p->o->opts->published, own_id(l), &l->blob.digest,
+		                               part->repo->ref.domain)),
+		          ret);
+}
+
+/* The next push to that registry mounts it from here. */
+static int note_origin(const struct push_part *part, struct cairn_err *err)
+{
+	struct store *s = part->layer->p->o->opts->store;
+	const struct reference *repo = &part->repo->ref;
+	cleanup_free char *name = xasprintf("%s/%s", repo->domain, repo->path);
+
+	for (size_t i = 0; i < part->layer->n_origins; i++)
+		if (str_is(part->layer->origins[i], name))
+			return 0;
+	return store_read_only(s)
+	               ? 0
+	               : store_blob_source_put(s, &part->layer->blob.digest, str_of(repo->domain),
+	                                       str_of(repo->path), err);
 }
 
 static void add_progress(void *ctx, uint64_t total, uint64_t done)
@@ -153,18 +182,19 @@ int push_part_bring(struct push_part *part, struct cairn_err *err)
 	const struct outputs_opts *opts = l->p->o->opts;
 	const struct registry_progress progress = { add_progress, l->p };
 	struct registry_want want = { .blob = l->blob, .open = open_blob, .ctx = l };
-	struct reference at[3];
-	size_t n = places(part, at);
+	struct places places;
 	uint64_t moved = 0;
 	bool here = false;
 
+	find_places(part, &places);
 	TRY(store_blob_find(opts->store, &l->blob.digest, &here, NULL, err));
-	for (size_t i = 0; i < n; i++) {
-		if (!want.mount && strcmp(at[i].domain, part->repo->ref.domain) == 0)
-			want.mount = at[i].path;
+	for (size_t i = 0; i < places.n; i++) {
+		if (!want.mount && strcmp(places.at[i].domain, part->repo->ref.domain) == 0)
+			want.mount = places.at[i].path;
 		if (!here && !want.from)
-			want.from = &at[i];
+			want.from = &places.at[i];
 	}
-	return registry_blob_bring(opts->registry(opts->registry_ctx), &part->repo->ref, &want,
-	                           &progress, &moved, err);
+	TRY(registry_blob_bring(opts->registry(opts->registry_ctx), &part->repo->ref, &want,
+	                        &progress, &moved, err));
+	return note_origin(part, err);
 }

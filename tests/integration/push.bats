@@ -338,3 +338,47 @@ make_built() {
 		fi
 	done
 }
+
+@test "a base of the same registry is mounted, whether it was pulled or pushed from here" {
+	seed one base:1
+	local layer
+	start_proxy
+	mkdir ctx2 && printf 'FROM %s/base:1\nRUN echo made >/made\n' "$REG" >ctx2/Dockerfile
+	ok build --progress=plain --push -t "$REG/app:1" ctx2
+	for layer in $(inspect base:1 | jq -r '.Layers[]'); do
+		grep -qE "POST /v2/app/blobs/uploads/\?(.*&)?mount=${layer/:/(:|%3A)}" "$PROXY_LOG"
+	done
+	[ "$(grep -cE 'PUT /v2/app/blobs' "$PROXY_LOG")" -eq 2 ] # its own layer, the config
+
+	# what was pushed from here is known to be there
+	: >"$PROXY_LOG"
+	ok build --progress=plain --push -t "$REG/other:1" ctx2
+	[ "$(grep -cE 'PUT /v2/other/blobs' "$PROXY_LOG")" -le 1 ] # the config
+
+	: >"$PROXY_LOG"
+	import_base
+	ok push base "$REG/mine:1"
+	printf 'FROM base\nRUN echo made >/made\n' >ctx2/Dockerfile
+	ok build --progress=plain --push -t "$REG/third:1" ctx2
+	for layer in $(inspect mine:1 | jq -r '.Layers[]'); do
+		grep -qE "POST /v2/third/blobs/uploads/\?(.*&)?mount=${layer/:/(:|%3A)}" "$PROXY_LOG"
+	done
+}
+
+@test "a login that is wrong, or goes nowhere, is one line; a password in the open is warned about" {
+	htpasswd -Bbn me right >"$BATS_TEST_TMPDIR/htpasswd"
+	start_registry auth "auth: {htpasswd: {realm: x, path: $BATS_TEST_TMPDIR/htpasswd}}"
+	fails 7 login -u me -p wrong "$REG"
+	[ "${#lines[@]}" -eq 2 ]
+	[[ ${lines[0]} == "cairn: warning: --password "*"use --password-stdin" ]]
+	[[ ${lines[1]} == "cairn: error: $REG does not accept the login; check user name and password" ]]
+	[[ $output != *wrong* ]]
+	ok login -u me -p right "$REG"
+	[ "$(jq -r ".auths[\"$REG\"].auth" "$DOCKER_CONFIG/config.json" | base64 -d)" = me:right ]
+	run "$CAIRN" login -u me --password-stdin 127.0.0.1:1 <<<secret
+	[ "$status" -eq 11 ]
+	[ "${#lines[@]}" -eq 1 ]
+	[[ $output == "cairn: error: 127.0.0.1:1 does not answer, "*"not kept; check the name and the network "* ]]
+	[[ $output != *secret* ]]
+	[ "$(jq -r '.auths["127.0.0.1:1"]' "$DOCKER_CONFIG/config.json")" = null ]
+}
