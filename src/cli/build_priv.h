@@ -18,6 +18,7 @@ struct build_warnings;
 /* Everything a build holds, released in one place. */
 struct build_run {
 	const struct cli_build_opts *o;
+	bool explain; /* only to tell what a build would do: nothing is published */
 	struct cairn_ctx *ctx;
 	struct arena *a;
 	struct store *store;

@@ -199,7 +199,7 @@ static void open_publisher(struct build_run *r)
 		                        .targets = r->caches->targets,
 		                        .n = r->caches->n_targets };
 
-	if (!o.n)
+	if (!o.n || r->explain)
 		return;
 	if (store_read_only(r->store)) {
 		build_run_warn(r, S("nothing is published: the store may not be written to"));

@@ -413,7 +413,7 @@ static int build_once(struct build_run *template, int *ret_status, bool *ret_aga
 int build_explain(const struct cli_build_opts *o, struct cairn_ctx *ctx, bool json,
                   struct cairn_err *err)
 {
-	struct build_run r = { .o = o, .ctx = ctx };
+	struct build_run r = { .o = o, .ctx = ctx, .explain = true };
 	struct report rep;
 	int got = start(&r, err);
 

@@ -67,6 +67,8 @@ static const struct cli_opt opts[] = {
 	  .help = "With --dry-run: as for build" },
 	{ "cache-from", 0, OPT_LIST(T, build.cache_from), .arg = "REF|type=TYPE,...",
 	  .help = "With --dry-run: as for build" },
+	{ "cache-to", 0, OPT_LIST(T, build.cache_to), .arg = "REF|type=TYPE,...",
+	  .help = "With --dry-run: taken as for build; nothing is written" },
 	{ "dry-run", 0, OPT_FLAG(T, dry_run),
 	  .help = "Tell what a build of PATH would do; nothing is built" },
 	{ "file", 'f', OPT_STRING(T, build.file), .arg = "FILE", .hint = CLI_HINT_FILE,
