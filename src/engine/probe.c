@@ -28,6 +28,7 @@ static const char *const names[PROBE_N_] = {
 	[PROBE_REFLINK] = "reflink",
 	[PROBE_FUSE] = "/dev/fuse",
 	[PROBE_NAMESPACES] = "namespaces",
+	[PROBE_PROC] = "/proc",
 	[PROBE_SECCOMP] = "seccomp",
 	[PROBE_CGROUP] = "cgroup",
 	[PROBE_LIMITS] = "limits",
@@ -231,6 +232,25 @@ static void look_namespaces(struct probe *p)
 	        "RUN does not work; in a container it needs CAP_SYS_ADMIN (--privileged)");
 }
 
+static void look_proc(struct probe *p)
+{
+	if (p->tried.proc == 0) {
+		say(p, PROBE_PROC, PROBE_OK, "one for each step");
+		return;
+	}
+	if (p->tried.proc != EPERM || p->tried.namespaces) {
+		say(p, PROBE_PROC, PROBE_BROKEN, "a new one: %s", strerror(p->tried.proc));
+		instead(p, PROBE_PROC, "RUN does not work");
+		return;
+	}
+	/* As sandbox_ops.c does it. */
+	say(p, PROBE_PROC, PROBE_DEGRADED, "parts of it are masked: a new one may not be mounted");
+	instead(p, PROBE_PROC,
+	        "steps see this one, where their processes have other numbers or none; a container "
+	        "gives all of it with systempaths=unconfined (Docker), unmask=ALL (Podman), procMount: "
+	        "Unmasked (Kubernetes)");
+}
+
 static void look_seccomp(struct probe *p)
 {
 	uint32_t action = SECCOMP_RET_ERRNO;
@@ -313,9 +333,9 @@ static void look_disk(struct probe *p)
 int probe_machine(const char *store, struct machine *ret, struct cairn_err *err)
 {
 	static void (*const looks[])(struct probe *) = {
-		look_kernel,  look_privilege, look_userns,     look_subids,  look_overlay,
-		look_reflink, look_fuse,      look_namespaces, look_seccomp, look_cgroup,
-		look_limits,  look_memory,    look_disk,
+		look_kernel,  look_privilege, look_userns,     look_subids, look_overlay,
+		look_reflink, look_fuse,      look_namespaces, look_proc,   look_seccomp,
+		look_cgroup,  look_limits,    look_memory,     look_disk,
 	};
 	struct probe p = { .m = ret, .store = store };
 

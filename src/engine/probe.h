@@ -23,6 +23,7 @@ enum probe_kind {
 	PROBE_REFLINK,    /* the store's file system clones files */
 	PROBE_FUSE,       /* /dev/fuse opens */
 	PROBE_NAMESPACES, /* mount, pid, ipc, uts, net */
+	PROBE_PROC,       /* a new one can be mounted; what hides processes from steps */
 	PROBE_SECCOMP,
 	PROBE_CGROUP, /* version, and whether steps get groups of their own */
 	PROBE_LIMITS, /* descriptors, CAP_SYS_RESOURCE */

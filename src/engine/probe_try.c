@@ -59,6 +59,22 @@ static int try_namespaces(struct probe_try *t)
 	return errno;
 }
 
+/* A process of the new pid namespace mounts its /proc. In a user namespace the kernel refuses that
+ * where a part of the outer /proc is covered, as container engines do. */
+static int try_proc(void)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0
+		              ? errno & 127
+		              : 0);
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		return errno;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : EINVAL;
+}
+
 static int touch(const char *path)
 {
 	cleanup_fd int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
@@ -114,6 +130,7 @@ static void try_all(const char *scratch, bool userxattr, struct probe_try *t)
 			t->userns = WIFEXITED(status) ? WEXITSTATUS(status) : EINVAL;
 	}
 	t->namespaces = uid != 0 && t->userns ? t->userns : try_namespaces(t);
+	t->proc = t->namespaces ? t->namespaces : try_proc();
 	if (t->namespaces) {
 		t->overlay = t->namespaces;
 		(void)snprintf(t->overlay_step, sizeof(t->overlay_step), "namespaces");

@@ -12,6 +12,7 @@ struct probe_try {
 	int userns;     /* a user namespace in which mounting works */
 	int namespaces; /* mount, pid, ipc, uts, net */
 	char namespaces_step[32];
+	int proc;    /* a /proc of the new pid namespace */
 	int overlay; /* mount on the store, whiteout, opaque directory */
 	char overlay_step[32];
 };

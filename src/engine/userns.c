@@ -23,13 +23,24 @@ static bool parse_marker(const char *text, uint32_t *ret_uid, uint32_t *ret_gid)
 	return true;
 }
 
+/* Is root of this namespace that user outside? Whoever exports the variable by himself, or is
+ * root of a container, is not taken for our inner process. */
+static bool map_says(uint32_t uid, uint32_t gid)
+{
+	struct userns_map *m = xcalloc(1, sizeof(*m));
+	struct cairn_err ignored;
+	bool ok = userns_read_map(m, &ignored) == 0 && userns_map_root(m, uid, gid);
+
+	free(m);
+	return ok;
+}
+
 bool userns_inside(uint32_t *ret_uid, uint32_t *ret_gid)
 {
 	const char *text = getenv(USERNS_ENV);
 	uint32_t uid, gid;
 
-	/* Only together with what it says: not when somebody exported it. */
-	if (!text || geteuid() != 0 || !parse_marker(text, &uid, &gid))
+	if (!text || geteuid() != 0 || !parse_marker(text, &uid, &gid) || !map_says(uid, gid))
 		return false;
 	if (ret_uid)
 		*ret_uid = uid;

@@ -29,7 +29,8 @@ struct userns_map {
 	unsigned n_uid, n_gid;
 };
 
-/* Is this the inner process? The two ids of the caller come back (may be NULL). */
+/* Is this the inner process? Its environment says so, and the maps of its namespace agree. The two
+ * ids of the caller come back (may be NULL). */
 bool userns_inside(uint32_t *ret_uid, uint32_t *ret_gid);
 
 /* Does this process need to re-execute before it runs steps or unpacks layers: not root,
@@ -56,6 +57,10 @@ int userns_caller_map(struct userns_map *ret, struct cairn_err *err);
 
 /* The map of this process, from /proc/self/uid_map and gid_map. */
 int userns_read_map(struct userns_map *ret, struct cairn_err *err);
+
+/* Is root inside this map that user and group outside, and is it a real namespace: not the one that
+ * maps all ids to themselves? (pure) */
+bool userns_map_root(const struct userns_map *m, uint32_t uid, uint32_t gid);
 
 /* Can a file be given this owner? For the unpacking of layers: 0, or CAIRN_E_DENIED with
  * "uid 70000 of 'PATH' has no place in this user namespace (ids 0-65536): ...". */

@@ -127,6 +127,22 @@ int userns_read_map(struct userns_map *ret, struct cairn_err *err)
 	return read_ranges("/proc/self/gid_map", ret->gid, &ret->n_gid, err);
 }
 
+static bool root_is(const struct userns_range *map, unsigned n, uint32_t id)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (map[i].inside == 0 && map[i].count)
+			return map[i].outside == id;
+	return false;
+}
+
+bool userns_map_root(const struct userns_map *m, uint32_t uid, uint32_t gid)
+{
+	bool initial = m->n_uid == 1 && m->uid[0].inside == 0 && m->uid[0].outside == 0 &&
+	               m->uid[0].count == UINT32_MAX;
+
+	return !initial && root_is(m->uid, m->n_uid, uid) && root_is(m->gid, m->n_gid, gid);
+}
+
 static bool has_id(const struct userns_range *map, unsigned n, uint32_t id)
 {
 	for (unsigned i = 0; i < n; i++)

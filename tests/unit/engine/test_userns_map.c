@@ -75,3 +75,31 @@ void test_map__own_map_is_read(void **state)
 	assert_ok(userns_read_map(m, &err));
 	assert_true(m->n_uid >= 1 && m->n_gid >= 1);
 }
+
+/* Whose inner process is it? Not one that only has the variable. */
+void test_map__root_is_the_caller(void **state)
+{
+	static const struct {
+		struct userns_range uid, gid;
+		uint32_t is_uid, is_gid;
+		bool want;
+	} cases[] = {
+		{ { 0, 1000, 1 }, { 0, 1001, 1 }, 1000, 1001, true },
+		{ { 0, 1000, 1 }, { 0, 1001, 1 }, 1000, 1000, false },
+		{ { 0, 1000, 1 }, { 0, 1001, 1 }, 0, 1001, false },
+		{ { 0, 100000, 65536 }, { 0, 100000, 65536 }, 1000, 1000, false }, /* a container */
+		{ { 0, 0, UINT32_MAX }, { 0, 0, UINT32_MAX }, 0, 0, false }, /* the first one */
+		{ { 0, 0, UINT32_MAX }, { 0, 0, UINT32_MAX }, 1000, 1000, false },
+		{ { 1, 1000, 5 }, { 1, 1000, 5 }, 1000, 1000, false },
+	};
+	cleanup_free struct userns_map *m = xcalloc(1, sizeof(*m));
+
+	(void)state;
+	m->n_uid = m->n_gid = 1;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		m->uid[0] = cases[i].uid;
+		m->gid[0] = cases[i].gid;
+		assert_int_equal(userns_map_root(m, cases[i].is_uid, cases[i].is_gid),
+		                 cases[i].want);
+	}
+}
