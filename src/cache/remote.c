@@ -65,6 +65,7 @@ void remote_done(struct remote *r)
 	for (size_t i = 0; i < r->n_scopes; i++)
 		free(r->scopes[i]);
 	map_done(&r->damaged);
+	health_unref(r->health);
 	(void)pthread_mutex_destroy(&r->lock);
 	free(r->name);
 	free(r->server);
@@ -104,6 +105,85 @@ bool remote_same(const struct remote *a, const struct remote *b)
 const char *remote_repository(const struct remote *r)
 {
 	return r->ops->repository ? r->ops->repository(r) : NULL;
+}
+
+/* --- one that does not answer -------------------------------------------------------- */
+
+/* How long a call waits without a sign once there was one. A server looks at a document's blobs,
+ * and hashes what it was sent, before it answers. */
+#define READ_PATIENCE   HEALTH_FIRST
+#define WRITE_PATIENCE  (15 * CLOCK_SEC)
+#define HASHED_A_SECOND (1u << 20) /* bytes, by the slowest */
+#define PATIENCE_MAX    (60 * CLOCK_SEC)
+
+static int64_t send_patience(uint64_t size)
+{
+	uint64_t seconds = size / HASHED_A_SECOND;
+
+	if (seconds > (uint64_t)((PATIENCE_MAX - WRITE_PATIENCE) / CLOCK_SEC))
+		return PATIENCE_MAX;
+	return WRITE_PATIENCE + (int64_t)seconds * CLOCK_SEC;
+}
+
+static int begin(struct remote *r, int64_t patience, struct health_call *call,
+                 struct cairn_err *err)
+{
+	if (health_begin(r->health, r->http, r->name, patience, call, err) < 0)
+		return cairn_wrap(err, "cache %s", r->name);
+	return 0;
+}
+
+/* rc is what the backend has returned. */
+static int end(struct remote *r, struct health_call *call, int rc, struct cairn_err *err)
+{
+	return health_end(call, rc, err) < 0 ? cairn_wrap(err, "cache %s", r->name) : 0;
+}
+
+/* Do they depend on one server? */
+static bool same_server(const struct remote *a, const struct remote *b)
+{
+	const char *x = remote_repository(a), *y = remote_repository(b);
+
+	if (!x || !y)
+		return remote_same_place(a, b);
+	return strcspn(x, "/") == strcspn(y, "/") && strncmp(x, y, strcspn(x, "/")) == 0;
+}
+
+void remote_watch(struct remote *const *list, size_t n, void (*warn)(void *ctx, str text),
+                  void *ctx)
+{
+	for (size_t i = 0; i < n; i++) {
+		for (size_t k = 0; k < i && !list[i]->health; k++)
+			if (same_server(list[i], list[k]))
+				list[i]->health = health_ref(list[k]->health);
+		if (!list[i]->health)
+			list[i]->health =
+				health_new(&(struct health_opts){ .warn = warn, .ctx = ctx });
+	}
+}
+
+bool remote_told(const struct remote *r, const struct cairn_err *err)
+{
+	return err->code == CAIRN_E_TRANSIENT && health_told(r->health);
+}
+
+bool remote_ready(const struct remote *r)
+{
+	return health_ready(r->health);
+}
+
+void remote_retry(struct remote *r)
+{
+	health_retry(r->health);
+}
+
+int remote_visit(struct remote *r, int (*visit)(void *ctx, struct cairn_err *err), void *ctx,
+                 struct cairn_err *err)
+{
+	struct health_call call;
+
+	TRY(health_begin(r->health, r->http, r->name, PATIENCE_MAX, &call, err));
+	return health_end(&call, visit(ctx, err), err);
 }
 
 /* --- documents ----------------------------------------------------------------- */
@@ -151,10 +231,14 @@ static int read_doc(struct remote *r, const struct remote_place *at, struct strb
                     char **ret_version, bool *ret_found, struct cairn_err *err)
 {
 	cleanup_free char *version = NULL;
+	struct health_call call;
 	bool found = false;
+	int rc;
 
-	if (r->ops->doc_get(r, at, out, &version, &found, err) < 0 ||
-	    strbuf_check(out, at->pointer ? "pointer" : "entry", err) < 0)
+	TRY(begin(r, READ_PATIENCE, &call, err));
+	rc = r->ops->doc_get(r, at, out, &version, &found, err);
+	TRY(end(r, &call, rc, err));
+	if (strbuf_check(out, at->pointer ? "pointer" : "entry", err) < 0)
 		return cairn_wrap(err, "cache %s", r->name);
 	if (found && ret_version)
 		*ret_version = steal_ptr(&version);
@@ -204,9 +288,10 @@ static int check_doc(const struct remote *r, str text, size_t max, struct cairn_
 static int put_doc(struct remote *r, const struct remote_doc *doc, bool *ret_lost,
                    struct cairn_err *err)
 {
-	if (r->ops->doc_put(r, doc, ret_lost, err) < 0)
-		return cairn_wrap(err, "cache %s", r->name);
-	return 0;
+	struct health_call call;
+
+	TRY(begin(r, WRITE_PATIENCE, &call, err));
+	return end(r, &call, r->ops->doc_put(r, doc, ret_lost, err), err);
 }
 
 int remote_entry_get(struct remote *r, const struct digest *key, struct strbuf *out,
@@ -365,23 +450,27 @@ static void set_damaged(struct remote *r, const struct descriptor *blob, bool da
 int remote_blob_has(struct remote *r, const struct descriptor *blob, bool *ret,
                     struct cairn_err *err)
 {
+	struct health_call call;
+
 	if (is_damaged(r, blob)) {
 		*ret = false;
 		return 0;
 	}
-	if (r->ops->blob_has(r, blob, ret, err) < 0)
-		return cairn_wrap(err, "cache %s", r->name);
-	return 0;
+	TRY(begin(r, READ_PATIENCE, &call, err));
+	return end(r, &call, r->ops->blob_has(r, blob, ret, err), err);
 }
 
 int remote_blob_get(struct remote *r, const struct descriptor *blob, const struct remote_sink *sink,
                     struct cairn_err *err)
 {
-	int rc = r->ops->blob_get(r, blob, sink, err);
+	struct health_call call;
+	int rc;
 
+	TRY(begin(r, READ_PATIENCE, &call, err));
+	rc = r->ops->blob_get(r, blob, sink, err);
 	if (rc == CAIRN_E_DIGEST)
 		set_damaged(r, blob, true);
-	return rc < 0 ? cairn_wrap(err, "cache %s", r->name) : 0;
+	return end(r, &call, rc, err);
 }
 
 /* Counts what a range brings. */
@@ -405,6 +494,8 @@ int remote_blob_range(struct remote *r, const struct descriptor *blob, uint64_t 
 {
 	struct counted c = { .sink = sink, .left = len };
 	struct remote_sink counted = { write_counted, &c };
+	struct health_call call;
+	int rc;
 
 	if (offset > blob->size || len > blob->size - offset)
 		return cairn_fail(err, CAIRN_E_SYNTAX,
@@ -413,8 +504,9 @@ int remote_blob_range(struct remote *r, const struct descriptor *blob, uint64_t 
 		                  digest_text(&blob->digest).s);
 	if (len == 0)
 		return 0;
-	if (r->ops->blob_range(r, blob, offset, len, &counted, err) < 0)
-		return cairn_wrap(err, "cache %s", r->name);
+	TRY(begin(r, READ_PATIENCE, &call, err));
+	rc = r->ops->blob_range(r, blob, offset, len, &counted, err);
+	TRY(end(r, &call, rc, err));
 	if (c.left) {
 		set_damaged(r, blob, true);
 		return cairn_fail(err, CAIRN_E_DIGEST, "cache %s: blob %s is shorter than it was",
@@ -450,6 +542,7 @@ int remote_blob_read(struct remote *r, const struct descriptor *blob, struct str
 int remote_blob_put(struct remote *r, const struct descriptor *blob,
                     const struct remote_source *src, struct cairn_err *err)
 {
+	struct health_call call;
 	bool there = false;
 
 	if (src->fd < 0 && src->bytes.len != blob->size)
@@ -458,8 +551,8 @@ int remote_blob_put(struct remote *r, const struct descriptor *blob,
 	TRY(remote_blob_has(r, blob, &there, err));
 	if (there)
 		return 0;
-	if (r->ops->blob_put(r, blob, src, err) < 0)
-		return cairn_wrap(err, "cache %s", r->name);
+	TRY(begin(r, send_patience(blob->size), &call, err));
+	TRY(end(r, &call, r->ops->blob_put(r, blob, src, err), err));
 	set_damaged(r, blob, false);
 	return 0;
 }

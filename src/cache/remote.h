@@ -150,6 +150,30 @@ int remote_pointer_put(struct remote *r, const struct digest *name, const struct
  * repository of that registry can mount them; NULL for other kinds. */
 const char *remote_repository(const struct remote *r);
 
+/* --- one that does not answer ---------------------------------------------------- */
+
+/* From now on it is remembered that a server does not answer: its calls wait a few seconds for its
+ * first sign, and after one that waited in vain all of them fail at once (CAIRN_E_TRANSIENT), for
+ * half a minute and then again as long as it does not answer: health.h has the numbers. `warn` gets
+ * one line for each server, from any thread. Remotes of one registry stand and fall together.
+ * Before the first call; the list is not kept. */
+void remote_watch(struct remote *const *list, size_t n, void (*warn)(void *ctx, str text),
+                  void *ctx);
+
+/* Did that line tell the user all there is to say about this failure? */
+bool remote_told(const struct remote *r, const struct cairn_err *err);
+
+/* Would a call be made now? false: it would fail at once. */
+bool remote_ready(const struct remote *r);
+
+/* Let the next call ask in any case, for a moment. */
+void remote_retry(struct remote *r);
+
+/* Call visit(ctx), which goes by another way to the server where the remote lies, as carefully as
+ * the calls here. Returns its result, and fails likewise without calling it. */
+int remote_visit(struct remote *r, int (*visit)(void *ctx, struct cairn_err *err), void *ctx,
+                 struct cairn_err *err);
+
 void remote_free(struct remote *r); /* no call may be running; NULL is fine */
 DEFINE_CLEANUP(struct remote *, remote_free);
 #define cleanup_remote __attribute__((cleanup(remote_free_p_)))

@@ -173,6 +173,7 @@ int remote_open_inline(struct registry *registry, const struct reference *ref,
 
 	(void)pthread_mutex_init(&g->lock, NULL);
 	g->registry = registry;
+	g->base.http = registry_http(registry);
 	g->ref = *ref;
 	g->platform = *platform;
 	g->arena = arena_new();

@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 
+#include "health.h"
 #include "remote.h"
 #include "util/map.h"
 
@@ -66,6 +67,8 @@ struct remote {
 	const struct remote_ops *ops;
 	char *name;                          /* remote_name() */
 	char *server;                        /* tells places of one name apart, or NULL */
+	struct http_client *http;            /* what it talks with; borrowed; NULL: no network */
+	struct health *health;               /* NULL: nobody watches; see remote_watch() */
 	char *scopes[REMOTE_SCOPES_MAX + 1]; /* as text; the one that is written comes first */
 	size_t n_scopes;
 	pthread_mutex_t lock; /* of damaged */

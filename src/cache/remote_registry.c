@@ -395,6 +395,7 @@ int remote_open_registry(struct registry *registry, const struct reference *repo
 
 	(void)pthread_mutex_init(&g->lock, NULL);
 	g->registry = registry;
+	g->base.http = registry_http(registry);
 	g->repo = *repo;
 	g->repo.tag[0] = '\0';
 	g->repo.digest = (struct digest){ 0 };

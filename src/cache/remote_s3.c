@@ -157,6 +157,7 @@ int remote_open_s3(struct s3_client *s3, const char *prefix, const struct remote
 	s->s3 = s3;
 	s->prefix = xstrdup(prefix);
 	TRY(remote_init(r, &s3_ops, xasprintf("s3://%s/%s", s3_bucket(s3), prefix), scopes, err));
+	r->http = s3_http(s3);
 	r->server = s3_endpoint(s3) ? xstrdup(s3_endpoint(s3)) : NULL;
 	*ret = steal_ptr(&r);
 	return 0;

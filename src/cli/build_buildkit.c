@@ -18,28 +18,41 @@ static int spec_ref(const struct build_cache_spec *s, struct reference *ret, str
 
 /* --- reading ------------------------------------------------------------------------ */
 
+struct opening {
+	struct build_run *r;
+	struct reference ref;
+	struct buildkit_cache *c;
+};
+
+static int look(void *ctx, struct cairn_err *err)
+{
+	struct opening *o = ctx;
+
+	return buildkit_import_open(registry_session_registry(o->r->net), &o->ref,
+	                            &o->r->gopts.platform, &o->c, err);
+}
+
 /* What --cache-from names may be a cache of BuildKit, or an image with one inside: that is seen
  * when it is looked at. One that cannot be had is a miss. */
-static int open_import(struct build_run *r, const struct build_cache_spec *s, struct cairn_err *err)
+static int open_import(struct build_run *r, const struct build_cache_spec *s, struct remote *remote,
+                       struct cairn_err *err)
 {
 	struct engine_import *im = &r->imports->list[r->imports->n];
-	struct buildkit_cache *c = NULL;
-	struct reference ref;
+	struct opening o = { .r = r };
 	char name[REFERENCE_TEXT_MAX];
 	int got;
 
-	TRY(spec_ref(s, &ref, err));
-	got = buildkit_import_open(registry_session_registry(r->net), &ref, &r->gopts.platform, &c,
-	                           err);
+	TRY(spec_ref(s, &o.ref, err));
+	got = remote_visit(remote, look, &o, err);
 	if (got == CAIRN_E_CANCELLED)
 		return got;
-	if (got < 0)
+	if (got < 0 && !remote_told(remote, err))
 		build_run_warn(r, str_of(arena_printf(r->a, "the cache %s is not used: %s", s->ref,
 		                                      err->msg)));
-	if (!c)
+	if (!o.c)
 		return 0;
-	*im = (struct engine_import){ c, str_of(arena_printf(r->a, "%s",
-		                                             reference_name(&ref, name))) };
+	*im = (struct engine_import){ o.c, str_of(arena_printf(r->a, "%s",
+		                                               reference_name(&o.ref, name))) };
 	r->imports->n++;
 	return 0;
 }
@@ -54,7 +67,7 @@ static int open_imports(void *ctx, const struct engine_import **ret, size_t *ret
 		r->imports->list = arena_array(r->a, struct engine_import, r->n_specs + 1);
 		for (size_t i = 0; i < r->n_specs; i++)
 			if (!r->specs[i].to && r->specs[i].type == BUILD_CACHE_REGISTRY)
-				TRY(open_import(r, &r->specs[i], err));
+				TRY(open_import(r, &r->specs[i], r->caches->of_spec[i], err));
 	}
 	*ret = r->imports->list;
 	*ret_n = r->imports->n;
@@ -88,7 +101,8 @@ bool build_buildkit_writes(const struct build_run *r)
 	return false;
 }
 
-static int export_one(struct build_run *r, const struct build_cache_spec *s, struct cairn_err *err)
+static int export_one(struct build_run *r, const struct build_cache_spec *s, struct remote *remote,
+                      struct cairn_err *err)
 {
 	struct reference ref;
 	struct engine_export x = { .registry = registry_session_registry(r->net),
@@ -99,6 +113,8 @@ static int export_one(struct build_run *r, const struct build_cache_spec *s, str
 		                   .max = s->max,
 		                   .index = !s->image_manifest,
 		                   .stop = &r->net_cancel };
+	const struct descriptor nothing = { .digest = digest_of("", 0) };
+	bool there;
 
 	TRY(spec_ref(s, &ref, err));
 	if (s->has_compression) {
@@ -106,6 +122,8 @@ static int export_one(struct build_run *r, const struct build_cache_spec *s, str
 		x.form.level = s->level;
 	}
 	x.form.force = s->force_compression;
+	/* Before much is compressed and tried often: is anybody there? */
+	TRY(remote_blob_has(remote, &nothing, &there, err));
 	if (engine_export(r->build, &x, err) < 0)
 		return cairn_wrap(err, "--cache-to %s", s->ref);
 	return 0;
@@ -115,7 +133,7 @@ int build_buildkit_export(struct build_run *r, struct cairn_err *err)
 {
 	for (size_t i = 0; i < r->n_specs; i++) {
 		const struct build_cache_spec *s = &r->specs[i];
-		int got = is_export(s) ? export_one(r, s, err) : 0;
+		int got = is_export(s) ? export_one(r, s, r->caches->of_spec[i], err) : 0;
 
 		if (got < 0 && (!s->ignore_error || got == CAIRN_E_CANCELLED))
 			return got;

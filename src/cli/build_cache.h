@@ -86,9 +86,10 @@ struct build_caches {
 	bool inline_cache;      /* type=inline: entries go into the image */
 	struct remote **images; /* those of `remotes` that are images with a cache inside */
 	size_t n_images;
-	/* Private: */
-	struct remote **opened; /* all of them; owned */
+	struct remote **opened; /* all of them, each once; owned */
 	size_t n_opened;
+	struct remote **of_spec; /* by number of the spec; NULL: type=inline */
+	/* Private: */
 	struct build_s3 *s3; /* what the remotes of S3 stand on */
 	size_t n_s3;
 };

@@ -274,9 +274,10 @@ static int open_all(struct opening *o, struct cairn_err *err)
 			o->c->inline_cache = true;
 			continue;
 		}
-		if (s->format == BUILD_CACHE_BUILDKIT) /* build_buildkit.c */
-			continue;
 		TRY(open_one(o, s, &remote, err));
+		o->c->of_spec[i] = remote;
+		if (s->format == BUILD_CACHE_BUILDKIT) /* build_buildkit.c goes there itself */
+			continue;
 		if (s->to)
 			add_target(o, s, remote);
 		else
@@ -297,6 +298,7 @@ int build_caches_open(const struct build_caches_opts *opts, struct build_caches 
 	c->remotes = arena_array(c->arena, struct remote *, 2 * opts->n + 1);
 	c->images = arena_array(c->arena, struct remote *, opts->n + 1);
 	c->targets = arena_array(c->arena, struct publish_target, opts->n + 1);
+	c->of_spec = arena_array(c->arena, struct remote *, opts->n + 1);
 	c->s3 = arena_array(c->arena, struct build_s3, opts->n + 1);
 	o.all = arena_array(c->arena, struct opened, 2 * opts->n + 1);
 	build_scopes(opts->envp, c->arena, &o.ci);

@@ -187,6 +187,7 @@ static void open_supply(struct build_run *r)
 	if (pthread_mutex_init(&r->warnings->lock, NULL))
 		CAIRN_BUG("cannot create a lock");
 	o.warn_ctx = r->warnings;
+	remote_watch(r->caches->opened, r->caches->n_opened, warn_later, r->warnings);
 	r->supply = supply_new(&o);
 }
 

@@ -243,7 +243,8 @@ static int ask(void *ctx, struct cairn_err *err)
 /* Told once; then it is left alone. */
 static void remote_failed(struct mount_cache *c, size_t i, const struct cairn_err *why)
 {
-	if (why->code == CAIRN_E_CANCELLED || atomic_exchange(&c->bad[i], true))
+	if (why->code == CAIRN_E_CANCELLED || atomic_exchange(&c->bad[i], true) ||
+	    remote_told(c->o.from[i], why))
 		return;
 	mount_warn(c, 0, "%s: cache mounts: %s; building without", remote_name(c->o.from[i]),
 	           why->msg);
@@ -430,7 +431,7 @@ static void restored(void *ctx, int result, const struct cairn_err *err)
 		(void)snprintf(text, sizeof(text), "restored cache mount %.*s from %s in %s,",
 		               STR(t->m->use.target), remote_name(t->remote), time);
 		mount_tell(c, t->m, text, atomic_load(&t->bytes), atomic_load(&t->bytes));
-	} else if (result != CAIRN_E_CANCELLED) {
+	} else if (result != CAIRN_E_CANCELLED && !remote_told(t->remote, err)) {
 		mount_warn(c, t->m->use.step, "cache mount %.*s is not restored from %s: %s",
 		           STR(t->m->use.target), remote_name(t->remote), err->msg);
 	}

@@ -400,7 +400,8 @@ static void tell(struct save_task *t, const struct target *g)
 		break;
 	case SAVE_FAILED:
 		if (g->why.code == CAIRN_E_CANCELLED ||
-		    atomic_exchange(&t->c->bad[t->c->o.n_from + g->number], true))
+		    atomic_exchange(&t->c->bad[t->c->o.n_from + g->number], true) ||
+		    remote_told(g->remote, &g->why))
 			break;
 		mount_warn(t->c, t->m->use.step, "cache mount %.*s is not saved to %s: %s",
 		           STR(t->m->use.target), remote_name(g->remote), g->why.msg);

@@ -32,7 +32,8 @@ struct publisher *publisher_new(const struct publish_opts *opts)
 	p->net = pool_new(opts->uploads ? opts->uploads : UPLOADS);
 	p->targets = arena_array(p->arena, struct pub_target, opts->n + 1);
 	for (size_t i = 0; i < opts->n; i++)
-		p->targets[i] = (struct pub_target){ .opts = &opts->targets[i],
+		p->targets[i] = (struct pub_target){ .p = p,
+			                             .opts = &opts->targets[i],
 			                             .form = form_number(opts, i) };
 	if (pthread_mutex_init(&p->lock, NULL) || pthread_cond_init(&p->changed, NULL))
 		CAIRN_BUG("cannot create a lock");
@@ -72,24 +73,27 @@ static void warn_later(struct publisher *p, const char *fmt, ...)
 	vec_push(&p->warnings, xstrdup(text));
 }
 
-/* A remote that fails is told of once and gets nothing more. */
-static void target_failed(struct publisher *p, size_t target, const struct cairn_err *err)
+/* A remote that fails gets nothing more; one that does not answer is tried once more at the end, or
+ * when it is back. Returns whether what failed is to be kept for that. */
+static bool target_failed(struct publisher *p, size_t target, const struct cairn_err *err)
 {
 	struct pub_target *t = &p->targets[target];
 
 	if (t->failed || err->code == CAIRN_E_CANCELLED)
-		return;
-	t->failed = true;
+		return false;
+	t->failed = t->last || err->code != CAIRN_E_TRANSIENT;
+	t->away = !t->failed;
 	t->err = *err;
-	if (t->opts->ignore_error)
-		warn_later(p, "nothing more is published to %s: %s", remote_name(t->opts->remote),
-		           err->msg);
+	return t->away;
 }
 
-static void entry_end(struct pub_entry *e)
+/* sent: it is in the remote. */
+static void entry_end(struct pub_entry *e, bool sent)
 {
-	if (e->stage != PUB_END)
+	if (e->stage != PUB_END) {
 		e->p->open--;
+		e->p->targets[e->target].missing += !sent;
+	}
 	e->stage = PUB_END;
 }
 
@@ -130,10 +134,12 @@ static int run_send(void *ctx, struct cairn_err *err)
 	part->state = r < 0 ? PUB_FAILED : PUB_DONE;
 	p->parts--;
 	p->done += part_bytes(part->layer);
-	if (r < 0 && remote)
-		target_failed(p, part->target, err);
-	else if (r < 0 && r != CAIRN_E_CANCELLED)
+	if (r < 0 && remote) {
+		if (target_failed(p, part->target, err))
+			part->state = PUB_IDLE;
+	} else if (r < 0 && r != CAIRN_E_CANCELLED) {
 		warn_later(p, "a layer is not published: %s", err->msg);
+	}
 	advance(p);
 	pthread_mutex_unlock(&p->lock);
 	return 0;
@@ -176,11 +182,11 @@ static int run_ask(void *ctx, struct cairn_err *err)
 	pthread_mutex_lock(&p->lock);
 	e->busy = false;
 	if (r < 0) {
-		target_failed(p, e->target, err);
-		entry_end(e);
+		if (!target_failed(p, e->target, err))
+			entry_end(e, false);
 	} else if (found) {
 		learn(e, strbuf_view(&text));
-		entry_end(e);
+		entry_end(e, true);
 	} else {
 		e->stage = PUB_LAYERS;
 	}
@@ -279,12 +285,12 @@ static int run_put(void *ctx, struct cairn_err *err)
 	e->busy = false;
 	if (r == CAIRN_E_NOT_FOUND && !e->retried) {
 		send_again(e);
+	} else if (r < 0 && target_failed(p, e->target, err)) {
+		e->stage = PUB_LAYERS;
 	} else {
 		for (size_t i = 0; r == 0 && i < e->n; i++)
 			e->layers[i]->parts[e->target].covered = true;
-		if (r < 0)
-			target_failed(p, e->target, err);
-		entry_end(e);
+		entry_end(e, r == 0);
 	}
 	advance(p);
 	pthread_mutex_unlock(&p->lock);
@@ -341,10 +347,15 @@ static size_t advance_layers(struct pub_entry *e, bool *ret_failed)
 
 static void advance_entry(struct pub_entry *e)
 {
-	bool failed = e->p->targets[e->target].failed || atomic_load(&e->p->stop);
+	const struct pub_target *t = &e->p->targets[e->target];
+	bool failed = t->failed || atomic_load(&e->p->stop);
 
 	if (e->busy)
 		return;
+	if (t->away && !failed) {
+		e->p->waiting++;
+		return;
+	}
 	if (!failed && e->stage == PUB_ASK)
 		start_entry(e, run_ask);
 	else if (!failed && e->stage == PUB_LAYERS && advance_layers(e, &failed) == 0) {
@@ -352,13 +363,14 @@ static void advance_entry(struct pub_entry *e)
 		start_entry(e, run_put);
 	}
 	if (failed)
-		entry_end(e);
+		entry_end(e, false);
 }
 
 static void advance(struct publisher *p)
 {
 	size_t kept = 0;
 
+	p->waiting = 0;
 	vec_foreach (e, &p->entries) {
 		advance_entry(*e);
 		if ((*e)->stage != PUB_END)
@@ -366,6 +378,45 @@ static void advance(struct publisher *p)
 	}
 	p->entries.len = kept;
 	pthread_cond_broadcast(&p->changed);
+}
+
+/* Is it back? A question that costs little, before many are asked at once. */
+static int run_come_back(void *ctx, struct cairn_err *err)
+{
+	const struct descriptor nothing = { .digest = digest_of("", 0) };
+	struct pub_target *t = ctx;
+	struct publisher *p = t->p;
+	bool there = false;
+	int r = remote_blob_has(t->opts->remote, &nothing, &there, err);
+
+	pthread_mutex_lock(&p->lock);
+	p->asking--;
+	t->asked = t->away = false;
+	if (r < 0)
+		(void)target_failed(p, (size_t)(t - p->targets), err);
+	advance(p);
+	pthread_mutex_unlock(&p->lock);
+	return 0;
+}
+
+void pub_come_back(struct publisher *p, bool last)
+{
+	pthread_mutex_lock(&p->lock);
+	for (size_t i = 0; i < p->opts.n; i++) {
+		struct pub_target *t = &p->targets[i];
+
+		t->last = last;
+		if (!t->away || t->asked)
+			continue;
+		if (last)
+			remote_retry(t->opts->remote);
+		else if (!remote_ready(t->opts->remote))
+			continue;
+		t->asked = true;
+		p->asking++;
+		start(p->net, run_come_back, t);
+	}
+	pthread_mutex_unlock(&p->lock);
 }
 
 /* --- a step ------------------------------------------------------------------------ */
@@ -423,12 +474,20 @@ static bool wants(const struct publisher *p, size_t target, const struct publish
 {
 	const struct pub_target *t = &p->targets[target];
 
-	if (t->failed || (t->opts->min && !s->on_target_chain))
+	if (t->opts->min && !s->on_target_chain)
 		return false;
 	/* What it was found in has it; one of the same name in another scope, or on another
 	 * server, may not. */
 	return !s->from || strcmp(s->from, remote_name(t->opts->remote)) != 0 ||
 	       !supply_reads(p->opts.supply, t->opts->remote);
+}
+
+void pub_warn(struct publisher *p, str text)
+{
+	p->opts.observer->event(p->opts.observer->ctx,
+	                        &(struct build_event){ .kind = EVENT_WARNING,
+	                                               .time_ns = clock_monotonic(),
+	                                               .text = text });
 }
 
 /* Emit what threads had to say. */
@@ -446,10 +505,7 @@ static void show_warnings(struct publisher *p)
 		pthread_mutex_unlock(&p->lock);
 		if (!text)
 			return;
-		p->opts.observer->event(p->opts.observer->ctx,
-		                        &(struct build_event){ .kind = EVENT_WARNING,
-		                                               .time_ns = clock_monotonic(),
-		                                               .text = str_of(text) });
+		pub_warn(p, str_of(text));
 	}
 }
 
@@ -466,6 +522,7 @@ void publisher_step(struct publisher *p, const struct publish_step *step)
 	str kept = { 0 };
 
 	pub_collect(p);
+	pub_come_back(p, false);
 	strbuf_init(&record, RECORD_MAX);
 	record_encode(step->record, &record);
 	if (record.overflow)

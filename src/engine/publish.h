@@ -9,6 +9,9 @@
  * Layers of a base image that came from a registry are described, not copied; what was imported
  * is sent like a step's layer.  What another remote told about is copied from there.
  *
+ * A remote that does not answer (remote_watch()) is left alone while it does not; what waits for it
+ * goes on when it is back, and is tried once more at the end.
+ *
  * Work happens in threads of its own; those that compress have a low priority: steps come first.
  */
 #ifndef CAIRN_ENGINE_PUBLISH_H
@@ -67,7 +70,8 @@ struct publish_wait {
 
 /* Wait until all is there; events tell how far it is when that takes a moment. Main thread.
  *
- * Fails with the first failure of a target without ignore_error, CAIRN_E_TIMEOUT at the deadline,
+ * Fails with the first failure of a target without ignore_error, saying how many steps are missing
+ * there, CAIRN_E_TIMEOUT at the deadline,
  * CAIRN_E_CANCELLED. */
 int publisher_finish(struct publisher *p, const struct publish_wait *wait, struct cairn_err *err);
 

@@ -73,9 +73,14 @@ struct pub_entry {
 };
 
 struct pub_target {
+	struct publisher *p;
 	const struct publish_target *opts;
-	size_t form; /* layers of equal forms are shared by targets */
-	bool failed; /* nothing more is sent to it */
+	size_t form;    /* layers of equal forms are shared by targets */
+	bool failed;    /* nothing more is sent to it */
+	bool away;      /* it did not answer: its entries wait until it does, or for the end */
+	bool asked;     /* whether it is back: a task */
+	bool last;      /* this is the end: nothing waits any more */
+	size_t missing; /* entries that did not get there */
 	struct cairn_err err;
 };
 
@@ -93,6 +98,8 @@ struct publisher {
 	VEC(struct pub_entry *) entries;
 	VEC(char *) warnings; /* owned; for the main thread to show */
 	size_t open;          /* entries that have not ended */
+	size_t waiting;       /* of them: those whose target is away */
+	unsigned asking;      /* targets that are asked whether they are back */
 	unsigned parts;       /* being sent or about to */
 	uint64_t total, done; /* bytes of the parts of this build */
 };
@@ -101,6 +108,13 @@ struct publisher {
 
 /* Take what pools have finished; show what threads had to say. Main thread. */
 void pub_collect(struct publisher *p);
+
+/* One line for the user. Main thread. */
+void pub_warn(struct publisher *p, str text);
+
+/* Ask targets that are away whether they are back, those where it makes sense; what waits for them
+ * then goes on. last: all of them, and what fails from now on does not wait again. */
+void pub_come_back(struct publisher *p, bool last);
 
 /* --- publish_layer.c: the work on one layer; without the lock --- */
 

@@ -16,15 +16,18 @@ struct waiting {
 	str name;
 };
 
-static void emit(const struct waiting *w, enum event_kind kind, const struct cairn_err *err)
+static void emit(const struct waiting *w, enum event_kind kind)
 {
+	/* The reason is in what publisher_finish() returns, and is said once. */
+	const struct cairn_err brief = { .code = CAIRN_E_SYSTEM,
+		                         .msg = "some steps did not get there" };
 	struct build_event ev = { .kind = kind,
 		                  .time_ns = clock_monotonic(),
 		                  .step = w->opts->step,
 		                  .extra = true,
 		                  .name = w->name,
 		                  .exit_code = -1,
-		                  .err = err };
+		                  .err = kind == EVENT_FAILED ? &brief : NULL };
 
 	if (kind == EVENT_DONE || kind == EVENT_FAILED)
 		ev.cost.wall_ns = (uint64_t)(ev.time_ns - w->started);
@@ -39,8 +42,8 @@ static void emit_progress(struct waiting *w)
 	size_t open;
 
 	if (!w->shown) {
-		emit(w, EVENT_PLAN, NULL);
-		emit(w, EVENT_START, NULL);
+		emit(w, EVENT_PLAN);
+		emit(w, EVENT_START);
 		w->shown = true;
 	}
 	pthread_mutex_lock(&p->lock);
@@ -59,6 +62,12 @@ static void emit_progress(struct waiting *w)
 	p->opts.observer->event(p->opts.observer->ctx, &ev);
 }
 
+/* What waits for the end is not waited for. With the lock. */
+static bool settled(const struct publisher *p)
+{
+	return p->open == p->waiting && !p->asking && (!p->waiting || !p->parts);
+}
+
 /* Sleep until something changed, for a moment at most. */
 static bool all_done(struct publisher *p)
 {
@@ -69,9 +78,9 @@ static bool all_done(struct publisher *p)
 	until.tv_sec = (time_t)(at / CLOCK_SEC);
 	until.tv_nsec = (long)(at % CLOCK_SEC);
 	pthread_mutex_lock(&p->lock);
-	if (p->open)
+	if (!settled(p))
 		(void)pthread_cond_timedwait(&p->changed, &p->lock, &until);
-	done = p->open == 0;
+	done = settled(p);
 	pthread_mutex_unlock(&p->lock);
 	return done;
 }
@@ -98,18 +107,39 @@ static int wait_all(struct waiting *w, struct cairn_err *err)
 	return 0;
 }
 
-static int first_failure(const struct publisher *p, struct cairn_err *err)
+/* What did not get into a target, and why. */
+static void explain(const struct pub_target *t, struct strbuf *out)
 {
-	for (size_t i = 0; i < p->opts.n; i++) {
-		const struct pub_target *t = &p->targets[i];
+	strbuf_printf(out, "%zu finished step%s not published: ", t->missing,
+	              t->missing == 1 ? " is" : "s are");
+	if (remote_told(t->opts->remote, &t->err))
+		strbuf_printf(out, "the cache %s does not answer", remote_name(t->opts->remote));
+	else
+		strbuf_cstr(out, t->err.msg);
+}
 
-		if (!t->failed || t->opts->ignore_error)
+/* A target that may fail is a warning, the first of the others the failure. */
+static int tell_failures(struct publisher *p, struct cairn_err *err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < p->opts.n; i++) {
+		struct pub_target *t = &p->targets[i];
+		cleanup_strbuf struct strbuf text;
+
+		strbuf_init(&text, 4096);
+		if (!t->failed)
 			continue;
-		*err = t->err;
-		return cairn_wrap(err, "the cache at %s was not written",
-		                  remote_name(t->opts->remote));
+		explain(t, &text);
+		if (t->opts->ignore_error)
+			pub_warn(p, strbuf_view(&text));
+		else if (rc == 0)
+			rc = cairn_fail(
+				err, t->err.code,
+				"%.400s; ignore-error=true in --cache-to makes this a warning",
+				text.ptr);
 	}
-	return 0;
+	return rc;
 }
 
 int publisher_finish(struct publisher *p, const struct publish_wait *wait, struct cairn_err *err)
@@ -124,17 +154,19 @@ int publisher_finish(struct publisher *p, const struct publish_wait *wait, struc
 		strbuf_printf(&name, "%s%s", i ? ", " : "", remote_name(p->opts.targets[i].remote));
 	w.name = strbuf_view(&name);
 	r = wait_all(&w, err);
+	if (r == 0) {
+		pub_come_back(p, true);
+		r = wait_all(&w, err);
+	}
 	pub_collect(p);
 	if (r == 0)
-		r = first_failure(p, err);
+		r = tell_failures(p, err);
 	if (w.shown || r < 0) {
 		if (!w.shown)
-			emit(&w, EVENT_PLAN, NULL);
-		emit(&w,
-		     r == 0                   ? EVENT_DONE
-		     : r == CAIRN_E_CANCELLED ? EVENT_CANCELED
-		                              : EVENT_FAILED,
-		     err);
+			emit(&w, EVENT_PLAN);
+		emit(&w, r == 0                   ? EVENT_DONE
+		         : r == CAIRN_E_CANCELLED ? EVENT_CANCELED
+		                                  : EVENT_FAILED);
 	}
 	strbuf_done(&name);
 	return r;

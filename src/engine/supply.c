@@ -182,7 +182,8 @@ void supply_remote_failed(struct supply *s, struct supply_remote *r, const struc
 {
 	cleanup_free char *text = NULL;
 
-	if (err->code == CAIRN_E_CANCELLED || atomic_exchange(&r->off, true) || !s->opts.warn)
+	if (err->code == CAIRN_E_CANCELLED || atomic_exchange(&r->off, true) || !s->opts.warn ||
+	    remote_told(r->r, err))
 		return;
 	text = xasprintf("the cache %s is not used: %s", remote_name(r->r), err->msg);
 	s->opts.warn(s->opts.warn_ctx, str_of(text));

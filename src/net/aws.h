@@ -84,9 +84,11 @@ void aws_describe(struct aws *a, struct strbuf *out);
 /* A token for ECR's registries (ecr:GetAuthorizationToken): user "AWS". domain:
  * "123456789012.dkr.ecr.eu-central-1.amazonaws.com". Kept until 15 minutes before it expires.
  * $AWS_ENDPOINT_URL_ECR or $AWS_ENDPOINT_URL replace the endpoint.
+ * refused: a password that has worked and does no longer: another one is asked for; or NULL.
  * *ret_password is owned.
  * Fails as aws_send(), with CAIRN_E_AUTH when it is refused. */
-int aws_ecr_login(struct aws *a, const char *domain, char **ret_password, struct cairn_err *err);
+int aws_ecr_login(struct aws *a, const char *domain, const char *refused, char **ret_password,
+                  struct cairn_err *err);
 
 /* Is this the name of an ECR registry? *ret_region (may be NULL) gets its region. */
 bool aws_ecr_domain(const char *domain, char ret_region[AWS_REGION_MAX]);

@@ -129,7 +129,8 @@ static struct aws_ecr_token *place(struct aws *a, const char *region)
 	return vec_last(&a->ecr);
 }
 
-int aws_ecr_login(struct aws *a, const char *domain, char **ret_password, struct cairn_err *err)
+int aws_ecr_login(struct aws *a, const char *domain, const char *refused, char **ret_password,
+                  struct cairn_err *err)
 {
 	char region[AWS_REGION_MAX];
 	struct aws_ecr_token *t;
@@ -139,7 +140,8 @@ int aws_ecr_login(struct aws *a, const char *domain, char **ret_password, struct
 		return cairn_fail(err, CAIRN_E_USAGE, "%.100s is not a registry of ECR", domain);
 	(void)pthread_mutex_lock(&a->ecr_lock);
 	t = place(a, region);
-	if (!t->password[0] || aws_now(a) >= t->expires - RENEW_EARLY) {
+	if (!t->password[0] || (refused && strcmp(refused, t->password) == 0) ||
+	    aws_now(a) >= t->expires - RENEW_EARLY) {
 		struct aws_ecr_token fresh = { .region = region };
 
 		rc = fetch(a, domain, &fresh, err);

@@ -22,6 +22,8 @@
 struct http_client {
 	struct http_opts opts;
 	struct http_transport *transport; /* owned */
+	pthread_mutex_t lock;             /* of guards */
+	struct http_guard *guards;        /* in force; a thread's inner ones come first */
 };
 
 void http_response_init(struct http_response *r)
@@ -86,6 +88,7 @@ struct http_client *http_client_new(const struct http_opts *opts)
 
 	c->opts = *opts;
 	c->transport = opts->transport ? opts->transport : transport_curl_new(opts);
+	(void)pthread_mutex_init(&c->lock, NULL);
 	return c;
 }
 
@@ -94,8 +97,67 @@ void http_client_free(struct http_client *c)
 	if (!c)
 		return;
 	c->transport->free(c->transport);
+	(void)pthread_mutex_destroy(&c->lock);
 	free(c);
 }
+
+/* --- guards --------------------------------------------------------------------- */
+
+void http_guard_begin(struct http_client *c, struct http_guard *g)
+{
+	if (!g->left)
+		return;
+	g->thread = pthread_self();
+	(void)pthread_mutex_lock(&c->lock);
+	g->next = c->guards;
+	c->guards = g;
+	(void)pthread_mutex_unlock(&c->lock);
+}
+
+void http_guard_end(struct http_client *c, struct http_guard *g)
+{
+	struct http_guard **at = &c->guards;
+
+	if (!g->left)
+		return;
+	(void)pthread_mutex_lock(&c->lock);
+	while (*at != g)
+		at = &(*at)->next;
+	*at = g->next;
+	(void)pthread_mutex_unlock(&c->lock);
+}
+
+static const struct http_guard *guard_of(struct http_client *c)
+{
+	const struct http_guard *g;
+
+	(void)pthread_mutex_lock(&c->lock);
+	for (g = c->guards; g && !pthread_equal(g->thread, pthread_self());)
+		g = g->next;
+	(void)pthread_mutex_unlock(&c->lock);
+	return g; /* only this thread ends it */
+}
+
+struct http_guard http_guard_copy(struct http_client *c)
+{
+	const struct http_guard *g = guard_of(c);
+
+	return g ? (struct http_guard){ .left = g->left, .heard = g->heard, .ctx = g->ctx }
+	         : (struct http_guard){ 0 };
+}
+
+static bool has_time(const struct http_guard *g)
+{
+	return !g || g->left(g->ctx) > 0;
+}
+
+static void heard(const struct http_guard *g, bool answered)
+{
+	if (g)
+		g->heard(g->ctx, answered);
+}
+
+/* --- retries -------------------------------------------------------------------- */
 
 bool http_status_transient(int status)
 {
@@ -145,10 +207,13 @@ static uint64_t backoff(const struct http_opts *o, unsigned used)
 int http_retry_wait(struct http_client *c, struct http_retry *retry, const struct http_response *r,
                     struct cairn_err *err)
 {
+	const struct http_guard *guard = guard_of(c);
 	unsigned most = c->opts.attempts;
 	uint64_t wait, asked;
 	char url[HTTP_URL_MAX];
 
+	if (!has_time(guard))
+		most = retry->used + 1;
 	if (!r && err->sys == EHOSTUNREACH && most > UNREACHABLE_ATTEMPTS)
 		most = UNREACHABLE_ATTEMPTS;
 	if (retry->used + 1 >= most) {
@@ -167,6 +232,8 @@ int http_retry_wait(struct http_client *c, struct http_retry *retry, const struc
 		struct timespec ts = { 0 };
 
 		TRY(check_cancel(c, err));
+		if (!has_time(guard))
+			break; /* the next attempt ends at once and says so */
 		ts.tv_nsec = (long)(left < WAIT_SLICE_NS ? left : WAIT_SLICE_NS);
 		if (ts.tv_nsec > 0)
 			(void)nanosleep(&ts, NULL);
@@ -177,6 +244,8 @@ int http_retry_wait(struct http_client *c, struct http_retry *retry, const struc
 /* Counts what reached the caller's sink: from then on a retry is the caller's matter. */
 struct counter {
 	const struct http_sink *sink;
+	const struct http_source *source;
+	const struct http_guard *guard;
 	bool delivered;
 };
 
@@ -190,10 +259,23 @@ static int count_begin(void *ctx, const struct http_response *r, struct cairn_er
 static int count_write(void *ctx, const void *p, size_t n, struct cairn_err *err)
 {
 	struct counter *k = ctx;
+	int rc;
 
 	if (n)
 		k->delivered = true;
-	return k->sink->write(k->sink->ctx, p, n, err);
+	rc = k->sink->write(k->sink->ctx, p, n, err);
+	heard(k->guard, true); /* after it: a slow sink is not the other end's fault */
+	return rc;
+}
+
+static int count_read(void *ctx, uint64_t offset, void *p, size_t n, size_t *ret_n,
+                      struct cairn_err *err)
+{
+	struct counter *k = ctx;
+	int rc = k->source->read(k->source->ctx, offset, p, n, ret_n, err);
+
+	heard(k->guard, false);
+	return rc;
 }
 
 static bool is_redirect(const struct http_request *req, const struct http_response *r)
@@ -237,7 +319,12 @@ static int follow(struct http_client *c, const struct http_request *req, struct 
 		now.tls = home ? req->tls : NULL;
 		reset_response(r, url, req->max_body);
 		TRY(check_cancel(c, err));
+		if (!has_time(req->guard))
+			return cairn_fail(err, CAIRN_E_TRANSIENT, "%s %.200s: no answer",
+			                  req->method, http_url_public(url, shown));
 		TRY(c->transport->exchange(c->transport, &now, r, err));
+		if (!http_status_transient(r->status))
+			heard(req->guard, true);
 		if (!is_redirect(req, r))
 			return 0;
 		(void)http_url_public(url, shown);
@@ -256,15 +343,21 @@ static int follow(struct http_client *c, const struct http_request *req, struct 
 int http_send(struct http_client *c, const struct http_request *req, struct http_response *r,
               struct cairn_err *err)
 {
-	struct counter counter = { .sink = req->sink };
+	struct counter counter = { req->sink, req->source, guard_of(c), false };
 	struct http_sink sink = { count_begin, count_write, &counter };
+	struct http_source source = { 0, count_read, &counter };
 	struct http_request counted = *req;
 	struct http_retry retry = { 0 };
 	struct url parts;
 
 	if (!url_split(str_of(req->url), &parts))
 		return cairn_fail(err, CAIRN_E_SYNTAX, "not an http or https URL");
+	counted.guard = counter.guard;
 	counted.sink = req->sink ? &sink : NULL;
+	if (req->source) {
+		source.size = req->source->size;
+		counted.source = &source;
+	}
 	for (;;) {
 		int rc = follow(c, &counted, r, err), wait;
 
@@ -278,5 +371,7 @@ int http_send(struct http_client *c, const struct http_request *req, struct http
 		if (wait == CAIRN_E_TRANSIENT && rc == 0)
 			return 0; /* the caller sees the status */
 		TRY(wait);
+		if (!has_time(counter.guard))
+			return rc; /* what went wrong says more than that time is up */
 	}
 }

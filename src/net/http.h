@@ -17,6 +17,7 @@
 #ifndef CAIRN_NET_HTTP_H
 #define CAIRN_NET_HTTP_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -86,6 +87,21 @@ struct http_tls {
 	bool skip_verify;      /* any certificate will do */
 };
 
+/* What a caller can stand. A guard holds for everything that its thread sends with a client while
+ * it is in force: requests of the protocols between here and there, tokens, credentials. */
+struct http_guard {
+	/* How much longer the caller waits, ns; when it is 0 or less, requests end within a second
+	 * with CAIRN_E_TRANSIENT and are not tried again. Asked often. */
+	int64_t (*left)(void *ctx);
+	/* The other end is there: it has answered with a status that is not one to come again for
+	 * (`answered`), or bytes of a body have moved. Called often. */
+	void (*heard)(void *ctx, bool answered);
+	void *ctx;
+	/* Private: */
+	pthread_t thread;
+	struct http_guard *next;
+};
+
 struct http_request {
 	const char *method; /* "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE" */
 	const char *url;
@@ -102,13 +118,16 @@ struct http_request {
 	bool once;
 	bool keep_redirects; /* a 3xx is the answer: a signature is for one host */
 	bool direct;         /* never through a proxy: addresses that mean this machine */
+	/* http_send() sets it: the one in force, or NULL. For transports. */
+	const struct http_guard *guard;
 };
 
 /* The seam to the network: one exchange, without redirects or retries. A test puts its
  * own here. Must be callable from several threads at once. */
 struct http_transport {
 	/* Fills `r` (initialised, empty). Fails with CAIRN_E_TRANSIENT when the connection could
-	 * not be made (err->sys is EHOSTUNREACH; tried 3 times at most) or broke, CAIRN_E_DENIED
+	 * not be made (err->sys is EHOSTUNREACH; tried 3 times at most) or broke or the guard has
+	 * no time left, CAIRN_E_DENIED
 	 * when the certificate is not trusted, CAIRN_E_CANCELLED, CAIRN_E_UNSUPPORTED when libcurl
 	 * is missing. */
 	int (*exchange)(struct http_transport *t, const struct http_request *req,
@@ -141,6 +160,15 @@ void http_client_free(struct http_client *c); /* no call may be running; NULL is
 DEFINE_CLEANUP(struct http_client *, http_client_free);
 #define cleanup_http_client __attribute__((cleanup(http_client_free_p_)))
 
+/* From here to the end the calling thread sends under this guard, which is borrowed; one within
+ * another stands in for it. */
+void http_guard_begin(struct http_client *c, struct http_guard *g);
+void http_guard_end(struct http_client *c, struct http_guard *g);
+
+/* The calling thread's guard, as one that another thread may begin: its functions are then called
+ * from both. All NULL when none is in force: to be begun and ended like others. */
+struct http_guard http_guard_copy(struct http_client *c);
+
 /* Send a request and read its answer, through redirects and retries. An answer of any
  * status is success: the caller looks at r->status. r must be initialised; it is
  * emptied first.
@@ -157,7 +185,8 @@ struct http_retry {
 
 /* Wait before the next attempt. `r` is the answer that said to come again, or NULL after
  * a failure in *err. Returns err's failure unchanged when the attempts are used up (with
- * r: CAIRN_E_TRANSIENT), CAIRN_E_CANCELLED when cancelled while waiting. */
+ * r: CAIRN_E_TRANSIENT) or the thread's guard has no time left, CAIRN_E_CANCELLED when cancelled
+ * while waiting. */
 int http_retry_wait(struct http_client *c, struct http_retry *retry, const struct http_response *r,
                     struct cairn_err *err);
 

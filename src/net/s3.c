@@ -156,6 +156,11 @@ const char *s3_endpoint(const struct s3_client *c)
 	return c->endpoint;
 }
 
+struct http_client *s3_http(const struct s3_client *c)
+{
+	return c->http;
+}
+
 /* --- requests
  * -------------------------------------------------------------------------------------- */
 

@@ -45,6 +45,8 @@ DEFINE_CLEANUP(struct s3_client *, s3_free);
 const char *s3_bucket(const struct s3_client *c);
 /* The URL that was given or configured; NULL: AWS's own. Lives as long as c. */
 const char *s3_endpoint(const struct s3_client *c);
+/* What it talks with; borrowed from the options. */
+struct http_client *s3_http(const struct s3_client *c);
 
 struct s3_get {
 	const char *key;

@@ -22,9 +22,10 @@ struct upload {
 	const struct s3_put *put;
 	uint64_t size, part_size;
 	size_t n_parts;
-	char *id;         /* owned; percent-encoded */
-	char **etags;     /* owned; n_parts, of the parts that are there */
-	atomic_bool stop; /* a part failed: the others need not begin */
+	char *id;                /* owned; percent-encoded */
+	char **etags;            /* owned; n_parts, of the parts that are there */
+	atomic_bool stop;        /* a part failed: the others need not begin */
+	struct http_guard guard; /* of who sends all: holds for its parts */
 };
 
 static void upload_done(struct upload *u)
@@ -117,13 +118,25 @@ static int send_part(void *ctx, size_t i, struct cairn_err *err)
 	return rc;
 }
 
+static int send_guarded(void *ctx, size_t i, struct cairn_err *err)
+{
+	struct upload *u = ctx;
+	struct http_guard guard = u->guard;
+	int rc;
+
+	http_guard_begin(u->c->http, &guard);
+	rc = send_part(u, i, err);
+	http_guard_end(u->c->http, &guard);
+	return rc;
+}
+
 static int send_parts(struct upload *u, struct cairn_err *err)
 {
 	struct pool *pool = pool_new(PARALLEL - 1); /* the calling thread is the fourth */
 	int rc;
 
 	u->etags = xcalloc(u->n_parts, sizeof(*u->etags));
-	rc = pool_map(pool, u->n_parts, send_part, u, err);
+	rc = pool_map(pool, u->n_parts, send_guarded, u, err);
 	pool_free(pool);
 	return rc;
 }
@@ -192,7 +205,7 @@ static void abort_upload(struct upload *u)
 int s3_put_parts(struct s3_client *c, const struct s3_put *put, enum s3_outcome *ret,
                  struct cairn_err *err)
 {
-	struct upload u cleanup_upload = { .c = c, .put = put };
+	struct upload u cleanup_upload = { .c = c, .put = put, .guard = http_guard_copy(c->http) };
 	int rc;
 
 	u.size = put->fd >= 0 ? put->size : put->bytes.len;

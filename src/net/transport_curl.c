@@ -45,6 +45,7 @@ struct xfer {
 	uint64_t sent; /* bytes of the source given to libcurl */
 	bool began;    /* the sink's begin was called */
 	bool cut;      /* stopped on purpose: the rest of an error's body */
+	bool gave_up;  /* the caller's guard has no time left */
 	int rc;        /* failure of a callback, in *err */
 	char message[CURL_ERROR_SIZE];
 };
@@ -224,13 +225,15 @@ static int on_seek(void *ctx, curl_off_t offset, int origin)
 
 static int on_progress(void *ctx, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
 {
-	const struct xfer *x = ctx;
+	struct xfer *x = ctx;
+	const struct http_guard *g = x->req->guard;
 
 	(void)a;
 	(void)b;
 	(void)c;
 	(void)d;
-	return x->t->opts.cancel && atomic_load(x->t->opts.cancel);
+	x->gave_up = g && g->left(g->ctx) <= 0;
+	return x->gave_up ? 1 : x->t->opts.cancel && atomic_load(x->t->opts.cancel);
 }
 
 /* "name: value" onto the list; a value with a line break would smuggle another header. */
@@ -325,6 +328,21 @@ static void set_tls(struct xfer *x)
 	}
 }
 
+/* Those of the caller's guard, where it waits less long. */
+static void set_guard(struct xfer *x)
+{
+	const struct curl_api *api = &x->t->api;
+	const struct http_guard *g = x->req->guard;
+	uint64_t most = x->t->opts.connect_timeout_ns;
+	int64_t left = g ? g->left(g->ctx) : INT64_MAX;
+
+	if (left < (int64_t)most)
+		most = left > (int64_t)MS ? (uint64_t)left : MS;
+	(void)api->easy_setopt(x->handle, CURLOPT_CONNECTTIMEOUT_MS, (long)(most / MS));
+	if (g) /* a name that is still being looked up is not waited for */
+		(void)api->easy_setopt(x->handle, CURLOPT_QUICK_EXIT, 1l);
+}
+
 static void set_options(struct xfer *x, struct curl_slist *fields)
 {
 	const struct curl_api *api = &x->t->api;
@@ -340,7 +358,6 @@ static void set_options(struct xfer *x, struct curl_slist *fields)
 	(void)api->easy_setopt(h, CURLOPT_TCP_KEEPALIVE, 1l);
 	(void)api->easy_setopt(h, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1l);
 	(void)api->easy_setopt(h, CURLOPT_BUFFERSIZE, BUFFER_SIZE);
-	(void)api->easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS, (long)(o->connect_timeout_ns / MS));
 	(void)api->easy_setopt(h, CURLOPT_LOW_SPEED_LIMIT, 1l);
 	(void)api->easy_setopt(h, CURLOPT_LOW_SPEED_TIME,
 	                       (long)((o->stall_timeout_ns + 999 * MS) / (1000 * MS)));
@@ -356,6 +373,7 @@ static void set_options(struct xfer *x, struct curl_slist *fields)
 		(void)api->easy_setopt(h, CURLOPT_SHARE, x->t->share);
 	if (x->req->direct)
 		(void)api->easy_setopt(h, CURLOPT_NOPROXY, "*");
+	set_guard(x);
 	set_tls(x);
 }
 
@@ -397,6 +415,10 @@ static int failed(const struct xfer *x, CURLcode c)
 			code = failures[i].code;
 			sys = failures[i].sys;
 		}
+	if (x->gave_up) {
+		code = CAIRN_E_TRANSIENT;
+		text = "no answer";
+	}
 	(void)http_url_public(x->req->url, url);
 	(void)cairn_fail(x->err, code, "%s %.200s: %s", x->req->method, url,
 	                 code == CAIRN_E_CANCELLED ? "cancelled" : text);

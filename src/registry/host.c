@@ -53,6 +53,11 @@ void registry_free(struct registry *r)
 	free(r);
 }
 
+struct http_client *registry_http(const struct registry *r)
+{
+	return r->opts.http;
+}
+
 /* 127.0.0.0/8, as numbers: "127.evil.example" is not. */
 static bool is_loopback(str name)
 {
@@ -191,10 +196,13 @@ static int send_authorized(struct registry *r, struct host *h, const struct regi
 		req->authorization = authorization;
 		TRY(http_send(r->opts.http, req, resp, err));
 		req->authorization = NULL;
-		if (resp->status != 401)
+		if (resp->status != 401 && !login_expired(&h->login, authorization, resp)) {
+			if (authorization && (resp->status < 400 || resp->status == 404))
+				atomic_store(&h->login.worked, true);
 			return 0;
+		}
 		if (tries == 2) /* one for a token that has expired, one for a fresh one */
-			return refused(h, call, err);
+			return resp->status == 401 ? refused(h, call, err) : 0;
 		(void)pthread_mutex_lock(&h->lock);
 		rc = login_answer(&h->login, scope, authorization, resp, err);
 		(void)pthread_mutex_unlock(&h->lock);

@@ -9,6 +9,7 @@
 #define TOKEN_EARLY    10 /* seconds before its end a token is no longer used */
 #define CLIENT_ID      "cairn"
 #define ECR_USER       "AWS"
+#define RENEWALS_MAX   8 /* a token lasts for hours; a refusal may mean something else */
 
 void secret_free(char *s)
 {
@@ -200,15 +201,17 @@ static int fetch_token(struct login *l, const char *scope, str challenge_scope,
 
 /* --- credentials ---------------------------------------------------------------- */
 
-/* *ret_new: a token of AWS that was not known is now the password. */
-static int ecr_login(struct login *l, bool *ret_new, struct cairn_err *err)
+/* *ret_new: a token of AWS that was not known is now the password. worked: what we have is no
+ * longer good, whatever it says about itself. */
+static int ecr_login(struct login *l, bool worked, bool *ret_new, struct cairn_err *err)
 {
 	cleanup_secret char *password = NULL;
 
 	*ret_new = false;
 	if (l->given || !l->opts->aws || !aws_ecr_domain(l->domain, NULL))
 		return 0;
-	TRY(aws_ecr_login(l->opts->aws, l->domain, &password, err));
+	TRY(aws_ecr_login(l->opts->aws, l->domain, worked && l->ecr ? l->creds.secret : NULL,
+	                  &password, err));
 	if (l->creds.kind == CREDENTIALS_BASIC && strcmp(l->creds.secret, password) == 0)
 		return 0;
 	credentials_done(&l->creds);
@@ -228,9 +231,38 @@ static int look_up(struct login *l, struct cairn_err *err)
 		return 0;
 	TRY(credentials_find(l->opts->docker_config, str_of(l->domain), &l->creds, err));
 	if (l->creds.kind == CREDENTIALS_NONE)
-		TRY(ecr_login(l, &is_new, err));
+		TRY(ecr_login(l, false, &is_new, err));
 	l->looked_up = true;
 	return 0;
+}
+
+/* A helper may have a new password when the old one has expired. */
+static int look_again(struct login *l, bool *ret_new, struct cairn_err *err)
+{
+	struct credentials now = { 0 };
+
+	TRY(credentials_find(l->opts->docker_config, str_of(l->domain), &now, err));
+	*ret_new = now.kind == l->creds.kind && now.secret && l->creds.secret &&
+	           strcmp(now.secret, l->creds.secret) != 0;
+	if (!*ret_new) {
+		credentials_done(&now);
+		return 0;
+	}
+	credentials_done(&l->creds);
+	l->creds = now;
+	return 0;
+}
+
+/* What we are known by is refused: is there something newer? */
+static int renew(struct login *l, bool *ret_new, struct cairn_err *err)
+{
+	bool worked = atomic_exchange(&l->worked, false) && l->renewals < RENEWALS_MAX;
+
+	*ret_new = false;
+	l->renewals += worked;
+	if (worked && !l->ecr && !l->given)
+		TRY(look_again(l, ret_new, err));
+	return *ret_new ? 0 : ecr_login(l, worked, ret_new, err);
 }
 
 static char *basic_authorization(const struct login *l)
@@ -302,6 +334,25 @@ static int answer_bearer(struct login *l, const struct auth_challenge *c, const 
 	return fetch_token(l, scope, c->scope, err);
 }
 
+bool login_expired(const struct login *l, const char *sent, const struct http_response *resp)
+{
+	static const char says[] = "authorization token has expired";
+
+	if (resp->status != 403 || !sent || !atomic_load(&l->worked))
+		return false;
+	/* An answer to HEAD says nothing. */
+	return resp->body.len ? memmem(resp->body.ptr, resp->body.len, says, strlen(says)) != NULL
+	                      : aws_ecr_domain(l->domain, NULL);
+}
+
+static int fail_no_challenge(const struct login *l, struct cairn_err *err)
+{
+	return cairn_fail(err, CAIRN_E_AUTH,
+	                  "%s answered 401 and does not say how to log in (no WWW-Authenticate): "
+	                  "is it a registry, is a proxy in between? Else %s",
+	                  l->domain, login_hint(l));
+}
+
 int login_answer(struct login *l, const char *scope, const char *sent,
                  const struct http_response *resp, struct cairn_err *err)
 {
@@ -313,14 +364,21 @@ int login_answer(struct login *l, const char *scope, const char *sent,
 
 	if (known && (!sent || strcmp(known, sent) != 0))
 		return 0; /* another thread was here */
-	TRY(auth_header_parse(a, str_of(header), &c, err));
+	if (resp->status != 401)
+		return renew(l, &renewed, err);
 	TRY(look_up(l, err));
+	if (header[0] == '\0') {
+		TRY(renew(l, &renewed, err));
+		return renewed ? 0 : fail_no_challenge(l, err);
+	}
+	if (auth_header_parse(a, str_of(header), &c, err) < 0)
+		return cairn_wrap(err, "%s answered 401", l->domain);
 	if (c.scheme == AUTH_BASIC && l->creds.kind == CREDENTIALS_BASIC && !l->basic) {
 		l->basic = true;
 		return 0;
 	}
 	if (c.scheme == AUTH_BASIC)
-		TRY(ecr_login(l, &renewed, err));
+		TRY(renew(l, &renewed, err));
 	if (renewed)
 		return 0;
 	if (c.scheme == AUTH_BEARER && l->creds.kind == CREDENTIALS_BEARER && !known) {

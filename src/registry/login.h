@@ -29,6 +29,9 @@ struct login {
 	bool looked_up;                   /* creds are what config.json says */
 	bool given;                       /* creds are what the user just typed */
 	bool ecr;                         /* creds are a token of AWS */
+	/* The registry has let us in with what it then refuses: that has expired. Any thread. */
+	atomic_bool worked;
+	unsigned renewals; /* how often creds were looked up again */
 	struct credentials creds;
 	bool basic;    /* it asked for Basic: send it at once */
 	char *realm;   /* of the token server that the registry named last; NULL: none yet */
@@ -42,8 +45,13 @@ void login_done(struct login *l);
  * server that is known for a scope that is not. */
 int login_known(struct login *l, const char *scope, char **ret, struct cairn_err *err);
 
-/* Answer a 401. `sent` is what the refused request had as Authorization, or NULL.
- * After success login_known() knows something new. Fails as http_send() and with CAIRN_E_AUTH. */
+/* Does this answer say that what we are known by has expired, though it is no 401? ECR says so with
+ * a 403. `sent` as below. Needs no lock. */
+bool login_expired(const struct login *l, const char *sent, const struct http_response *resp);
+
+/* Answer a 401, or what login_expired() is true of. `sent` is what the refused request had as
+ * Authorization, or NULL.  After success login_known() knows something new. Fails as http_send()
+ * and with CAIRN_E_AUTH. */
 int login_answer(struct login *l, const char *scope, const char *sent,
                  const struct http_response *resp, struct cairn_err *err);
 

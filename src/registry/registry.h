@@ -79,6 +79,9 @@ void registry_free(struct registry *r); /* no call may be running; NULL is fine 
 DEFINE_CLEANUP(struct registry *, registry_free);
 #define cleanup_registry __attribute__((cleanup(registry_free_p_)))
 
+/* What it talks with; borrowed from the options. */
+struct http_client *registry_http(const struct registry *r);
+
 /* Is the registry at `domain` there, and does it accept our credentials? For doctor. */
 int registry_ping(struct registry *r, const char *domain, struct cairn_err *err);
 

@@ -118,7 +118,7 @@ static int ecr(struct tool *t, struct cairn_err *err)
 {
 	cleanup_free char *password = NULL;
 
-	TRY(aws_ecr_login(t->aws, t->args[0], &password, err));
+	TRY(aws_ecr_login(t->aws, t->args[0], NULL, &password, err));
 	(void)puts(password);
 	return 0;
 }

@@ -730,7 +730,7 @@ void test_aws__ecr_login(void **state)
 
 		if (i == 2)
 			the_time += (12 * 3600 - 800) * CLOCK_SEC;
-		assert_ok(aws_ecr_login(w.aws, domain, &password, &err));
+		assert_ok(aws_ecr_login(w.aws, domain, NULL, &password, &err));
 		assert_string_equal(password, wants[i]);
 	}
 	end(&w, steps);
@@ -754,7 +754,7 @@ void test_aws__ecr_fips(void **state)
 	(void)state;
 	begin(&w, keys_env, steps);
 	assert_ok(aws_ecr_login(w.aws, "123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com",
-	                        &password, &err));
+	                        NULL, &password, &err));
 	assert_string_equal(password, "next");
 	end(&w, steps);
 }
@@ -790,7 +790,7 @@ void test_aws__ecr_answers_that_make_no_sense(void **state)
 
 		begin(&w, keys_env, cases[i].steps);
 		assert_fails(aws_ecr_login(w.aws, "123456789012.dkr.ecr.eu-west-1.amazonaws.com",
-		                           &password, &err),
+		                           NULL, &password, &err),
 		             cases[i].code);
 		assert_null(strstr(err.msg, "hush"));
 		assert_non_null(strstr(err.msg, "token for 123456789012.dkr.ecr"));

@@ -195,3 +195,93 @@ void test_http__cancelled_while_waiting(void **state)
 	assert_fails(http_retry_wait(c, &retry, NULL, &err), CAIRN_E_CANCELLED);
 	assert_true(clock_monotonic() - start < CLOCK_SEC / 4);
 }
+
+/* --- guards --------------------------------------------------------------------- */
+
+struct patience {
+	int64_t left; /* what is left after each question is one less */
+	int answers;
+};
+
+static int64_t patience_left(void *ctx)
+{
+	struct patience *p = ctx;
+
+	return p->left--;
+}
+
+static void patience_heard(void *ctx, bool answered)
+{
+	struct patience *p = ctx;
+
+	p->answers += answered;
+}
+
+static int get_guarded(struct http_client *c, struct patience *p, struct http_response *r,
+                       struct cairn_err *err)
+{
+	struct http_guard g = { .left = patience_left, .heard = patience_heard, .ctx = p };
+	int rc;
+
+	http_guard_begin(c, &g);
+	rc = get(c, "http://a/x", r, err);
+	http_guard_end(c, &g);
+	return rc;
+}
+
+void test_http__a_guard_ends_the_tries(void **state)
+{
+	static const struct fake_step steps[] = {
+		STEP("http://a/x", "secret", 503, NULL, "1"),
+		STEP("http://a/x", "secret", 200, NULL, "fine"),
+	};
+	cleanup_http_client struct http_client *c = fake_client_new(steps, ARRAY_SIZE(steps));
+	struct http_response r cleanup_http_response;
+	struct patience p = { .left = 1 };
+	struct cairn_err err;
+
+	(void)state;
+	http_response_init(&r);
+	assert_ok(get_guarded(c, &p, &r, &err));
+	assert_int_equal(r.status, 503); /* there was no time for a second try */
+	assert_int_equal(p.answers, 0);
+	p.left = 100;
+	assert_ok(get_guarded(c, &p, &r, &err));
+	assert_int_equal(r.status, 200);
+	assert_int_equal(p.answers, 1);
+	assert_int_equal(fake_played(), 2);
+}
+
+void test_http__a_guard_without_time_asks_nobody(void **state)
+{
+	cleanup_http_client struct http_client *c = fake_client_new(NULL, 0);
+	struct http_response r cleanup_http_response;
+	struct patience p = { .left = 0 };
+	struct cairn_err err;
+
+	(void)state;
+	http_response_init(&r);
+	assert_fails(get_guarded(c, &p, &r, &err), CAIRN_E_TRANSIENT);
+	assert_non_null(strstr(err.msg, "GET http://a/x: no answer"));
+}
+
+/* One that is begun twice, as in a thread that works for another. */
+void test_http__copies_of_a_guard(void **state)
+{
+	cleanup_http_client struct http_client *c = fake_client_new(NULL, 0);
+	struct http_guard none = http_guard_copy(c), copy;
+	struct patience p = { .left = 7 };
+	struct http_guard g = { .left = patience_left, .heard = patience_heard, .ctx = &p };
+
+	(void)state;
+	assert_null(none.left);
+	http_guard_begin(c, &none);
+	http_guard_end(c, &none);
+	http_guard_begin(c, &g);
+	copy = http_guard_copy(c);
+	http_guard_begin(c, &copy);
+	assert_int_equal(http_guard_copy(c).left(copy.ctx), 7);
+	http_guard_end(c, &copy);
+	http_guard_end(c, &g);
+	assert_null(http_guard_copy(c).left);
+}

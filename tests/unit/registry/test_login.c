@@ -92,6 +92,38 @@ void test_login__ecr_token_is_made_and_renewed(void **state)
 	assert_int_equal(fake_played(), ARRAY_SIZE(steps));
 }
 
+#define EXPIRED                                                                                  \
+	"{\"errors\":[{\"code\":\"DENIED\",\"message\":\"Your authorization token has expired. " \
+	"Reauthenticate and try again.\"}]}"
+
+/* One that has worked and is refused before its time. */
+void test_login__ecr_token_that_ends_early(void **state)
+{
+	static const struct fake_step steps[] = {
+		GET(NULL, 401, CHALLENGE),
+		TOKEN("QVdTOm9uZQ==", "1700043200"),
+		GET(ONE, 200, NULL),
+		GET(ONE, 401, CHALLENGE),
+		TOKEN("QVdTOnR3bw==", "1700043200"),
+		GET(TWO, 200, NULL),
+		{ .method = "GET",
+		  .url = MANIFEST,
+		  .authorization = TWO,
+		  .status = 403,
+		  .body = S(EXPIRED) },
+		TOKEN("QVdTOm9uZQ==", "1700043200"),
+		GET(ONE, 200, NULL),
+	};
+	struct world w cleanup_world;
+	struct cairn_err err;
+
+	(void)state;
+	world_init(&w, steps, ARRAY_SIZE(steps));
+	for (int i = 0; i < 3; i++)
+		assert_ok(get(&w, &err));
+	assert_int_equal(fake_played(), ARRAY_SIZE(steps));
+}
+
 /* A fresh token that is refused is refused: no endless asking. */
 void test_login__ecr_refuses(void **state)
 {
