@@ -3,11 +3,13 @@
  *	shell.h     a shell script as a list of commands
  *	pipeline.h  what the CI files of a repository do
  *	check.h     what costs a pipeline time, or does nothing
+ *	codebuild.h AWS CodeBuild: start builds, follow them, stop them
  */
 #ifndef CAIRN_CI_CI_H
 #define CAIRN_CI_CI_H
 
 #include "check.h"
+#include "codebuild.h"
 #include "pipeline.h"
 #include "shell.h"
 

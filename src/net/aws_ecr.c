@@ -6,8 +6,8 @@
 #include <stdio.h>
 
 #include "aws_error.h"
+#include "aws_json.h"
 #include "aws_priv.h"
-#include "util/json.h"
 
 #define RENEW_EARLY (900 * CLOCK_SEC) /* a push that has begun is to end with its token */
 #define TOKEN_MAX   (64u << 10)
@@ -66,18 +66,12 @@ static int decode(const char *token, char **ret, struct cairn_err *err)
 }
 
 /* "expiresAt" is seconds since 1970 as a number with a fraction. */
-static int read_answer(str body, struct aws_ecr_token *ret, struct cairn_err *err)
+static int read_answer(const json_t *j, struct aws_ecr_token *ret, struct cairn_err *err)
 {
-	cleanup_json json_t *j = NULL;
-	const json_t *data, *expires;
-	const char *token;
-	struct cairn_err hidden; /* a parser's message could quote the token */
+	const json_t *data = json_array_get(json_object_get(j, "authorizationData"), 0);
+	const char *token = json_string_value(json_object_get(data, "authorizationToken"));
+	const json_t *expires = json_object_get(data, "expiresAt");
 
-	if (json_parse(body, "answer", &j, &hidden) < 0)
-		return cairn_fail(err, CAIRN_E_SYNTAX, "ECR's answer is not JSON");
-	data = json_array_get(json_object_get(j, "authorizationData"), 0);
-	token = json_string_value(json_object_get(data, "authorizationToken"));
-	expires = json_object_get(data, "expiresAt");
 	if (!token || !json_is_number(expires) || json_number_value(expires) < 0 ||
 	    json_number_value(expires) > 9e9)
 		return cairn_fail(err, CAIRN_E_SYNTAX,
@@ -89,31 +83,20 @@ static int read_answer(str body, struct aws_ecr_token *ret, struct cairn_err *er
 
 static int fetch(struct aws *a, const char *domain, struct aws_ecr_token *t, struct cairn_err *err)
 {
-	static const struct http_field fields[] = {
-		{ "Content-Type", "application/x-amz-json-1.1" },
-		{ "X-Amz-Target", "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken" },
+	cleanup_free char *what = xasprintf("token for %.100s (ecr:GetAuthorizationToken)", domain);
+	const struct aws_call call = {
+		.service = "ecr",
+		.endpoint = strstr(domain, "ecr-fips.") ? "ecr-fips" : "ecr",
+		.region = t->region,
+		.target = "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken",
+		.what = what,
+		.body = S("{}"),
+		.secret = true,
 	};
-	const char *service = strstr(domain, "ecr-fips.") ? "ecr-fips" : "ecr";
-	struct http_response r cleanup_http_response;
-	char endpoint[AWS_ENDPOINT_MAX];
-	cleanup_free char *url = NULL, *what = NULL;
-	struct http_request req = { .method = "POST",
-		                    .fields = fields,
-		                    .n_fields = ARRAY_SIZE(fields),
-		                    .body = S("{}"),
-		                    .max_body = AWS_JSON_MAX };
+	cleanup_json json_t *j = NULL;
 
-	http_response_init(&r);
-	TRY(aws_endpoint(a, service, t->region, endpoint, err));
-	url = xasprintf("%s/", endpoint);
-	req.url = url;
-	if (aws_send(a, "ecr", t->region, &req, &r, err) < 0)
-		return cairn_wrap(err, "token for %.100s", domain);
-	if (r.status != 200) {
-		what = xasprintf("token for %.100s (ecr:GetAuthorizationToken)", domain);
-		return aws_fail(&r, what, err);
-	}
-	if (read_answer(strbuf_view(&r.body), t, err) < 0)
+	TRY(aws_call(a, &call, &j, NULL, err));
+	if (read_answer(j, t, err) < 0)
 		return cairn_wrap(err, "token for %.100s", domain);
 	return 0;
 }

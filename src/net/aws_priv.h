@@ -8,8 +8,6 @@
 #include "aws_creds.h"
 #include "util/clock.h"
 
-#define AWS_JSON_MAX (1u << 20) /* bytes of an answer of a control service */
-
 /* A session with the instance's metadata service. */
 struct aws_imds {
 	pthread_mutex_t lock;  /* of what follows */

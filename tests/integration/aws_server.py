@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Stands in for what AWS runs beside a program, on loopback.
 
-usage: aws_server.py LOG [--life SECONDS] [--skew SECONDS] [--silent]
+usage: aws_server.py LOG [--life SECONDS] [--skew SECONDS] [--silent] [--phase SECONDS] [--builds N]
 
 It imitates, on one port that it prints:
 
@@ -9,6 +9,7 @@ It imitates, on one port that it prints:
   container       GET /creds with the Authorization "box-token" (ECS and EKS agents, CodeBuild)
   STS             AssumeRole, AssumeRoleWithWebIdentity, GetCallerIdentity
   ECR             GetAuthorizationToken
+  CodeBuild       StartBuild, BatchGetBuilds, StopBuild; CloudWatch Logs: see codebuild_standin.py
 
 and checks each signature, written down here once more from AWS's description. It knows the user
 AKIAUSER with the secret "user/secret+key"; what it hands out works for --life seconds (in spite of
@@ -36,7 +37,14 @@ parser.add_argument("log")
 parser.add_argument("--life", type=float, default=3600)
 parser.add_argument("--skew", type=int, default=0)
 parser.add_argument("--silent", action="store_true")
+parser.add_argument("--phase", type=float, default=0.1)
+parser.add_argument("--builds", type=int, default=20)
 args = parser.parse_args()
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.dont_write_bytecode = True
+import codebuild_standin  # noqa: E402
+
+codebuild = codebuild_standin.CodeBuild(args.phase, args.builds)
 steer = args.log + ".d"
 os.makedirs(steer, exist_ok=True)
 keys = {"AKIAUSER": ("user/secret+key", None, None)}  # id: secret, token, last second
@@ -166,8 +174,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 {"authorizationToken": token, "expiresAt": time.time() + 43200,
                  "proxyEndpoint": "https://x"}]}))
         elif name:
-            self.refuse(400, "UnknownOperationException", target)
+            self.codebuild(target, body)
         return None
+
+    def codebuild(self, target, body):
+        try:
+            answer = codebuild.call(target, body)
+        except codebuild_standin.Refused as e:
+            return self.refuse(400, e.code, str(e))
+        if answer is None:
+            return self.refuse(400, "UnknownOperationException", target)
+        return self.answer(200, json.dumps(answer))
 
     def do_PUT(self):
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
