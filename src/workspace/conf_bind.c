@@ -304,7 +304,7 @@ static int read_field(const struct conf_reader *r, const struct conf_field *f,
 {
 	void *value = (char *)into + f->offset;
 
-	if (conf_is_null(n))
+	if (conf_is_null(n) || (r->empty_is_none && n->kind == CONF_SCALAR && !n->text.len))
 		return 0;
 	if (read_typed(r, f, n, value, err) < 0)
 		return f->type == CONF_F_OBJECT || f->type == CONF_F_OBJECTS ||

@@ -92,6 +92,7 @@ struct conf_reader {
 	struct arena *arena; /* owns what is read */
 	const char *path;    /* of the file, for messages */
 	const char *root;    /* what relative paths are relative to */
+	bool empty_is_none;  /* an empty text is as if the key was not there, not a mistake */
 };
 
 /* Read a mapping into `into`, which holds the defaults. NULL and an empty value change nothing.

@@ -13,6 +13,7 @@
 #include "util/str.h"
 
 #define CONF_TEXT_MAX  (1u << 20) /* bytes of a file */
+#define CONF_NODES_MAX 200000u    /* values of a tree, aliases counted each time */
 #define CONF_DEPTH_MAX 16         /* lists and mappings in each other */
 
 enum conf_kind {
@@ -31,6 +32,9 @@ struct conf_node {
 	struct conf_node **items; /* LIST: n of them */
 	struct conf_pair *pairs;  /* MAP: n of them, in order; keys are unique */
 	size_t n;
+	/* Nodes in it and levels of them, itself counted; what an alias names counts each time. */
+	size_t size;
+	unsigned height;
 };
 
 struct conf_pair {
@@ -46,6 +50,15 @@ struct conf_pair {
  * CONF_TEXT_MAX. */
 int conf_parse(str text, const char *path, struct arena *a, struct conf_node **ret,
                struct cairn_err *err);
+
+/* The same for files that other tools define: anchors and aliases are taken, and "<<" merges
+ * mappings as YAML 1.1 has it (own keys go before merged ones). An alias is the node of its anchor
+ * itself, not a copy. Fails for more than CONF_NODES_MAX values, too. */
+int conf_parse_aliases(str text, const char *path, struct arena *a, struct conf_node **ret,
+                       struct cairn_err *err);
+
+/* The value of a key of a mapping; NULL: there is none, or `n` is NULL or no mapping. */
+struct conf_node *conf_get(const struct conf_node *n, const char *key);
 
 /* Is it an empty value: nothing, ~ or null? */
 bool conf_is_null(const struct conf_node *n);

@@ -314,11 +314,21 @@ static int sort(struct images_loader *l, struct cairn_err *err)
 	return 0;
 }
 
+static bool is_default(const struct ws_image *i)
+{
+	for (size_t k = 0; k < i->groups.len; k++)
+		if (str_is(i->groups.ptr[k], "default"))
+			return true;
+	return str_is(i->name, "default");
+}
+
 int images_order(struct images_loader *l, struct cairn_err *err)
 {
 	struct ws_images *w = l->w;
 
 	TRY(make_groups(l, err));
+	map_foreach (e, &l->names)
+		((struct ws_image *)e->value)->by_name = l->default_group && !is_default(e->value);
 	TRY(find_edges(l, err));
 	w->ptr = arena_array(l->a, struct ws_image *, l->names.len + 1);
 	map_foreach (e, &l->names)

@@ -19,6 +19,7 @@ struct images_loader {
 	struct map names;                   /* name -> struct ws_image */
 	VEC(struct workspace_group) groups; /* also of what a matrix makes of a name */
 	str groups_file;                    /* where they stand, for messages */
+	bool default_group; /* what is not in the group "default", nor called so, is by_name */
 };
 
 /* Where an image is described. */
