@@ -164,9 +164,14 @@ bool http_status_transient(int status)
 	return status == 429 || status == 500 || status == 502 || status == 503 || status == 504;
 }
 
-static int check_cancel(const struct http_client *c, struct cairn_err *err)
+static bool is_set(const atomic_bool *flag)
 {
-	if (c->opts.cancel && atomic_load(c->opts.cancel))
+	return flag && atomic_load(flag);
+}
+
+static int check_cancel(const struct http_client *c, bool reading, struct cairn_err *err)
+{
+	if (is_set(c->opts.cancel) || (reading && is_set(c->opts.stop_reading)))
 		return cairn_fail(err, CAIRN_E_CANCELLED, "cancelled");
 	return 0;
 }
@@ -231,14 +236,14 @@ int http_retry_wait(struct http_client *c, struct http_retry *retry, const struc
 		int64_t left = end - clock_monotonic();
 		struct timespec ts = { 0 };
 
-		TRY(check_cancel(c, err));
+		TRY(check_cancel(c, retry->reading, err));
 		if (!has_time(guard))
 			break; /* the next attempt ends at once and says so */
 		ts.tv_nsec = (long)(left < WAIT_SLICE_NS ? left : WAIT_SLICE_NS);
 		if (ts.tv_nsec > 0)
 			(void)nanosleep(&ts, NULL);
 	}
-	return check_cancel(c, err);
+	return check_cancel(c, retry->reading, err);
 }
 
 /* Counts what reached the caller's sink: from then on a retry is the caller's matter. */
@@ -318,7 +323,7 @@ static int follow(struct http_client *c, const struct http_request *req, struct 
 		now.authorization = home ? req->authorization : NULL;
 		now.tls = home ? req->tls : NULL;
 		reset_response(r, url, req->max_body);
-		TRY(check_cancel(c, err));
+		TRY(check_cancel(c, req->sink != NULL, err));
 		if (!has_time(req->guard))
 			return cairn_fail(err, CAIRN_E_TRANSIENT, "%s %.200s: no answer",
 			                  req->method, http_url_public(url, shown));
@@ -347,7 +352,7 @@ int http_send(struct http_client *c, const struct http_request *req, struct http
 	struct http_sink sink = { count_begin, count_write, &counter };
 	struct http_source source = { 0, count_read, &counter };
 	struct http_request counted = *req;
-	struct http_retry retry = { 0 };
+	struct http_retry retry = { .reading = req->sink != NULL };
 	struct url parts;
 
 	if (!url_split(str_of(req->url), &parts))

@@ -145,6 +145,9 @@ struct http_opts {
 	const char *ca_file;       /* PEM file of authorities; NULL = the system's; borrowed */
 	const atomic_bool
 		*cancel; /* becomes true: calls end soon with CAIRN_E_CANCELLED; may be NULL */
+	/* The same for requests with a sink alone: what is on its way to us is not wanted any more,
+	 * what is sent goes on. May be NULL. */
+	const atomic_bool *stop_reading;
 };
 #define HTTP_OPTS_INIT                                                                       \
 	{                                                                                    \
@@ -181,6 +184,7 @@ int http_send(struct http_client *c, const struct http_request *req, struct http
 /* Counts attempts of something larger than a request (a blob that is resumed). */
 struct http_retry {
 	unsigned used;
+	bool reading; /* into a sink: waits end with http_opts.stop_reading */
 };
 
 /* Wait before the next attempt. `r` is the answer that said to come again, or NULL after

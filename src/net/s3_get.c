@@ -138,7 +138,7 @@ int s3_get(struct s3_client *c, const struct s3_get *get, bool *ret_found, char 
            struct cairn_err *err)
 {
 	struct transfer t = { .get = get };
-	struct http_retry retry = { 0 };
+	struct http_retry retry = { .reading = get->sink != NULL };
 	bool found = false;
 
 	for (;;) {

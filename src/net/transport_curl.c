@@ -227,13 +227,15 @@ static int on_progress(void *ctx, curl_off_t a, curl_off_t b, curl_off_t c, curl
 {
 	struct xfer *x = ctx;
 	const struct http_guard *g = x->req->guard;
+	const struct http_opts *o = &x->t->opts;
 
 	(void)a;
 	(void)b;
 	(void)c;
 	(void)d;
 	x->gave_up = g && g->left(g->ctx) <= 0;
-	return x->gave_up ? 1 : x->t->opts.cancel && atomic_load(x->t->opts.cancel);
+	return x->gave_up || (o->cancel && atomic_load(o->cancel)) ||
+	       (x->req->sink && o->stop_reading && atomic_load(o->stop_reading));
 }
 
 /* "name: value" onto the list; a value with a line break would smuggle another header. */

@@ -106,7 +106,7 @@ static int transfer(struct registry *r, const struct registry_call *call, struct
                     struct cairn_err *err)
 {
 	struct digest_text name = digest_text(&t->blob->digest);
-	struct http_retry retry = { 0 };
+	struct http_retry retry = { .reading = true };
 
 	do {
 		uint64_t before = t->done;

@@ -13,6 +13,7 @@ struct registry_session *registry_session_new(const struct registry_session_opts
 	struct http_opts ho = HTTP_OPTS_INIT;
 
 	ho.cancel = opts->cancel;
+	ho.stop_reading = opts->stop_reading;
 	ho.ca_file = opts->ca_file;
 	s->http = http_client_new(&ho);
 	if (opts->envp)

@@ -17,8 +17,8 @@ struct registry_session_opts {
 	size_t n_mirrors;
 	void (*warn)(void *ctx, str text); /* see registry_opts; may be NULL */
 	void *warn_ctx;
-	char *const *envp;         /* for AWS; borrowed; NULL = no tokens of ECR are made */
-	const atomic_bool *cancel; /* see http_opts; may be NULL */
+	char *const *envp; /* for AWS; borrowed; NULL = no tokens of ECR are made */
+	const atomic_bool *cancel, *stop_reading; /* see http_opts; may be NULL */
 };
 
 struct registry_session;
