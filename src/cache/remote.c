@@ -302,42 +302,47 @@ int remote_entry_get(struct remote *r, const struct digest *key, struct strbuf *
 	return find_doc(r, at, REMOTE_ENTRY_MAX, out, NULL, ret_found, err);
 }
 
-/* Is what lies there a whole document? One that was cut short makes way for another. */
-static int is_sound(struct remote *r, const struct remote_place *at, bool *ret,
-                    struct cairn_err *err)
+/* Read what lies there; *ret_sound: it is a whole document. One that was cut short makes way for
+ * another. */
+static int look(struct remote *r, const struct remote_place *at, struct strbuf *text,
+                bool *ret_sound, struct cairn_err *err)
 {
-	struct strbuf text cleanup_strbuf;
 	cleanup_json json_t *j = NULL;
 	struct cairn_err ignored;
 	bool found = false;
-	int rc;
+	int rc = read_doc(r, at, text, NULL, &found, err);
 
-	strbuf_init(&text, REMOTE_ENTRY_MAX);
-	rc = read_doc(r, at, &text, NULL, &found, err);
 	if (rc < 0 && rc != CAIRN_E_DIGEST && rc != CAIRN_E_SYNTAX)
 		return rc;
-	*ret = rc == 0 && found && json_parse(strbuf_view(&text), "entry", &j, &ignored) == 0;
+	*ret_sound = rc == 0 && found && json_parse(strbuf_view(text), "entry", &j, &ignored) == 0;
 	return 0;
 }
 
-int remote_entry_put(struct remote *r, const struct digest *key, str entry,
-                     const struct descriptor *blobs, size_t n, bool replace, struct cairn_err *err)
+int remote_entry_put(struct remote *r, const struct digest *key, const struct remote_put *put,
+                     struct strbuf *there, bool *ret_lost, struct cairn_err *err)
 {
 	struct remote_doc doc = { .at = { .scope = r->scopes[0], .name = key },
-		                  .text = entry,
-		                  .blobs = blobs,
-		                  .n_blobs = n,
-		                  .when = replace ? REMOTE_ALWAYS : REMOTE_ABSENT };
-	bool lost = false, sound = true;
+		                  .text = put->entry,
+		                  .blobs = put->blobs,
+		                  .n_blobs = put->n_blobs,
+		                  .when = put->replace ? REMOTE_ALWAYS : REMOTE_ABSENT };
+	struct strbuf text cleanup_strbuf;
+	bool lost = false, sound = false;
 
-	TRY(check_doc(r, entry, REMOTE_ENTRY_MAX, err));
+	strbuf_init(&text, REMOTE_ENTRY_MAX);
+	TRY(check_doc(r, put->entry, REMOTE_ENTRY_MAX, err));
 	TRY(put_doc(r, &doc, &lost, err));
-	if (lost && !replace)
-		TRY(is_sound(r, &doc.at, &sound, err));
-	if (sound)
-		return 0;
-	doc.when = REMOTE_ALWAYS;
-	return put_doc(r, &doc, &lost, err);
+	if (lost)
+		TRY(look(r, &doc.at, &text, &sound, err));
+	if (lost && !sound && !put->replace) {
+		doc.when = REMOTE_ALWAYS;
+		TRY(put_doc(r, &doc, &lost, err));
+	} else if (lost && sound) {
+		lost = !str_eq(strbuf_view(&text), put->entry);
+		strbuf_str(there, strbuf_view(&text));
+	}
+	*ret_lost = lost;
+	return 0;
 }
 
 int remote_pointer_get(struct remote *r, const struct digest *name, struct strbuf *out,
@@ -380,6 +385,14 @@ int remote_pointer_put(struct remote *r, const struct digest *name, const struct
 	TRY(check_doc(r, p->document, REMOTE_POINTER_MAX, err));
 	TRY(put_doc(r, &doc, ret_lost, err));
 	return *ret_lost ? is_ours(r, &doc, ret_lost, err) : 0;
+}
+
+int remote_check_write(struct remote *r, struct cairn_err *err)
+{
+	struct health_call call;
+
+	TRY(begin(r, READ_PATIENCE, &call, err));
+	return end(r, &call, r->ops->check_write(r, err), err);
 }
 
 /* --- blobs ----------------------------------------------------------------------- */
@@ -445,6 +458,11 @@ static void set_damaged(struct remote *r, const struct descriptor *blob, bool da
 	if (damaged || map_has(&r->damaged, blob_key(blob)))
 		(void)map_put(&r->damaged, blob_key(blob), damaged ? r : NULL);
 	(void)pthread_mutex_unlock(&r->lock);
+}
+
+void remote_blob_doubt(struct remote *r, const struct descriptor *blob)
+{
+	set_damaged(r, blob, true);
 }
 
 int remote_blob_has(struct remote *r, const struct descriptor *blob, bool *ret,

@@ -98,17 +98,33 @@ const char *remote_name(const struct remote *r);
 int remote_entry_get(struct remote *r, const struct digest *key, struct strbuf *out,
                      bool *ret_found, struct cairn_err *err);
 
-/* Keep an entry. `blobs` are those it brings into this remote (the step's own layer and
- * index), all put before; n may be 0. An entry that is there stays (it is immutable) and that is
- * success; with `replace` the new one takes its place (a forced build, DECISIONS.md 9).
+/* An entry that is to be kept. */
+struct remote_put {
+	str entry;
+	/* What it brings into this remote (the step's own layer and index), all put before; they
+	 * are safe from clean-ups only when it is visible. */
+	const struct descriptor *blobs;
+	size_t n_blobs; /* may be 0 */
+	bool replace;   /* it takes the place of what is there (a forced build, DECISIONS.md 9) */
+};
+
+/* Keep an entry. One that is there stays (it is immutable), unless it is damaged or `replace` says
+ * so: then *ret_lost is true, and its text is appended to `there` (initialised, maximum
+ * REMOTE_ENTRY_MAX; nothing is when it cannot be read). The very same text is no loss. Of two
+ * writers that meet on a registry, which knows no conditions, the second takes the place of the
+ * first and neither learns of it; where tags are immutable `replace` loses, too.
  *
  * Fails with CAIRN_E_NOT_FOUND when the remote has lost one of the blobs. */
-int remote_entry_put(struct remote *r, const struct digest *key, str entry,
-                     const struct descriptor *blobs, size_t n, bool replace, struct cairn_err *err);
+int remote_entry_put(struct remote *r, const struct digest *key, const struct remote_put *put,
+                     struct strbuf *there, bool *ret_lost, struct cairn_err *err);
 
 /* Is the blob there? */
 int remote_blob_has(struct remote *r, const struct descriptor *blob, bool *ret,
                     struct cairn_err *err);
+
+/* Whatever lies there under this digest proved to be of no use: it counts as not there until it is
+ * put again. */
+void remote_blob_doubt(struct remote *r, const struct descriptor *blob);
 
 /* Stream a blob, verified; a broken transfer is resumed. */
 int remote_blob_get(struct remote *r, const struct descriptor *blob, const struct remote_sink *sink,
@@ -145,6 +161,11 @@ struct remote_pointer {
  * same moment: then the last writer wins. */
 int remote_pointer_put(struct remote *r, const struct digest *name, const struct remote_pointer *p,
                        bool *ret_lost, struct cairn_err *err);
+
+/* May it be written? In one or two small requests; all that stays there is, on S3, a blob of a few
+ * bytes. Fails as a write would: CAIRN_E_AUTH, CAIRN_E_DENIED, CAIRN_E_NOT_FOUND (no such bucket),
+ * CAIRN_E_TRANSIENT (that may change), CAIRN_E_SYSTEM. */
+int remote_check_write(struct remote *r, struct cairn_err *err);
 
 /* The registry and repository where its blobs are ("registry.example/repo"), from which another
  * repository of that registry can mount them; NULL for other kinds. */

@@ -364,6 +364,18 @@ static void remove_stale(const struct remote_dir *d)
 	(void)closedir(dir);
 }
 
+static int check_write(struct remote *r, struct cairn_err *err)
+{
+	struct remote_dir *d = dir_of(r);
+	cleanup_free char *temp = NULL;
+	cleanup_fd int fd = -1;
+
+	TRY(need_write(d, err));
+	TRY(make_temp(d, &fd, &temp, err));
+	(void)unlinkat(d->fd, temp, 0);
+	return 0;
+}
+
 static void dir_free(struct remote *r)
 {
 	fs_close_p_(&dir_of(r)->fd);
@@ -378,6 +390,7 @@ static const struct remote_ops dir_ops = {
 	.blob_get = blob_get,
 	.blob_range = blob_range,
 	.blob_put = blob_put,
+	.check_write = check_write,
 	.free = dir_free,
 };
 

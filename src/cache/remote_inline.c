@@ -136,6 +136,12 @@ static int blob_range(struct remote *r, const struct descriptor *blob, uint64_t 
 	                           &to, err);
 }
 
+static int check_write(struct remote *r, struct cairn_err *err)
+{
+	(void)r;
+	return cairn_fail(err, CAIRN_E_DENIED, "it is only read");
+}
+
 static const char *repository(const struct remote *r)
 {
 	return ((const struct remote_inline *)r)->repository;
@@ -160,6 +166,7 @@ static const struct remote_ops inline_ops = {
 	.blob_get = blob_get,
 	.blob_range = blob_range,
 	.blob_put = blob_put,
+	.check_write = check_write,
 	.repository = repository,
 	.free = inline_free,
 };

@@ -55,6 +55,7 @@ struct remote_ops {
 	/* Send it, also when one of that digest is there. */
 	int (*blob_put)(struct remote *r, const struct descriptor *blob,
 	                const struct remote_source *src, struct cairn_err *err);
+	int (*check_write)(struct remote *r, struct cairn_err *err);
 	/* remote_repository(); NULL for kinds that have none */
 	const char *(*repository)(const struct remote *r);
 	void (*free)(struct remote *r); /* what the backend itself has, and r */

@@ -362,6 +362,11 @@ static int blob_range(struct remote *r, const struct descriptor *blob, uint64_t 
 	                           err);
 }
 
+static int check_write(struct remote *r, struct cairn_err *err)
+{
+	return registry_check_push(reg_of(r)->registry, &reg_of(r)->repo, err);
+}
+
 static const char *repository(const struct remote *r)
 {
 	return r->name;
@@ -381,6 +386,7 @@ static const struct remote_ops registry_ops = {
 	.blob_get = blob_get,
 	.blob_range = blob_range,
 	.blob_put = send_blob,
+	.check_write = check_write,
 	.repository = repository,
 	.free = remote_registry_free,
 };

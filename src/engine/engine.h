@@ -22,6 +22,7 @@
 
 #include "base.h"
 #include "build.h"
+#include "clamp.h"
 #include "event.h"
 #include "export.h"
 #include "image_push.h"

@@ -112,9 +112,32 @@ static struct layer_blob_form form_of(const struct going *g)
 	return form;
 }
 
+/* A layer that never had to come here: any form that is known will do. */
+static int describe_layer(struct going *g, size_t i, struct cairn_err *err)
+{
+	cleanup_free char *variant = NULL;
+	struct store_layer_blob blob = { 0 };
+	const struct media_type *type;
+
+	TRY(store_layer_blob_any(g->opts.store, &g->image.diff_ids[i], &blob, &variant, err));
+	if (!variant)
+		return cairn_fail(err, CAIRN_E_NOT_FOUND,
+		                  "layer %s is not in the store; build the image again",
+		                  digest_text(&g->image.diff_ids[i]).s);
+	type = media_type_find(str_of(variant));
+	g->manifest.layers[i] = (struct descriptor){
+		.media_type = str_of(media_type_layer(type->compression, false)),
+		.digest = blob.digest,
+		.size = blob.size,
+	};
+	return 0;
+}
+
 /* Layer i in its form; in the thread that sends it. */
 static int make_layer(struct going *g, size_t i, struct cairn_err *err)
 {
+	struct store_layer known;
+	bool found = false;
 	struct layer_blob_form form = form_of(g);
 	struct layer_blob blob = { 0 };
 	struct layer_blob_source src = { .store = g->opts.store,
@@ -124,6 +147,9 @@ static int make_layer(struct going *g, size_t i, struct cairn_err *err)
 		                         .n = i + 1,
 		                         .stop = g->opts.stop ? g->opts.stop : &g->stop };
 
+	TRY(store_layer_find(g->opts.store, &g->image.diff_ids[i], &known, &found, err));
+	if (!found && !form.force)
+		return describe_layer(g, i, err);
 	TRY(layer_blob_open(&src, err));
 	TRY(layer_blob_get(&src, &form, &blob, err));
 	g->manifest.layers[i] = (struct descriptor){ .media_type = str_of(blob.media_type),

@@ -524,12 +524,36 @@ static int push_repo(struct push_repo *repo, const struct pushed *im, struct cai
 	return r;
 }
 
+/* From now on the layers can be had from there, also those that were never here. */
+static int record_places(struct store *s, const struct pushed *im, struct cairn_err *err)
+{
+	const struct push *p = im->p;
+
+	for (size_t i = 0; i < im->n; i++) {
+		const struct push_layer *l = im->layers[i];
+		const struct media_type *type = media_type_find(l->blob.media_type);
+		struct store_layer_blob blob = { l->blob.digest, l->blob.size }, canonical;
+
+		if (!l->elsewhere || type->kind != MEDIA_LAYER)
+			continue;
+		TRY(store_layer_blob_put(s, &l->src.ids[l->src.n - 1],
+		                         str_of(media_type_layer(type->compression, false)), &blob,
+		                         &canonical, err));
+		for (size_t k = 0; k < p->n_repos; k++)
+			TRY(store_blob_source_put(s, &blob.digest, str_of(p->repos[k].ref.domain),
+			                          str_of(p->repos[k].ref.path), err));
+	}
+	return 0;
+}
+
 static int record(const struct out_job *j, const struct pushed *im, struct cairn_err *err)
 {
 	struct store *s = j->o->opts->store;
 	char variant[LAYER_BLOB_VARIANT_MAX];
 	struct digest canonical;
 
+	if (!store_read_only(s))
+		TRY(record_places(s, im, err));
 	if (store_read_only(s) || j->output->docker || j->output->annotations.len)
 		return 0;
 	TRY(store_blob_put(s, im->bytes, NULL, err));

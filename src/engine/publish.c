@@ -40,11 +40,19 @@ struct publisher *publisher_new(const struct publish_opts *opts)
 	return p;
 }
 
+void publisher_stop(struct publisher *p)
+{
+	atomic_store(&p->stop, true);
+	pthread_mutex_lock(&p->lock);
+	pthread_cond_broadcast(&p->changed);
+	pthread_mutex_unlock(&p->lock);
+}
+
 void publisher_free(struct publisher *p)
 {
 	if (!p)
 		return;
-	atomic_store(&p->stop, true);
+	publisher_stop(p);
 	pool_free(p->makers);
 	pool_free(p->net);
 	pool_free(p->press_pool);
@@ -84,6 +92,12 @@ static bool target_failed(struct publisher *p, size_t target, const struct cairn
 	t->failed = t->last || err->code != CAIRN_E_TRANSIENT;
 	t->away = !t->failed;
 	t->err = *err;
+	if (t->failed && !t->last) { /* at once: then a long build can be stopped */
+		t->told = true;
+		warn_later(p, "nothing more is published to %s%s: %s", remote_name(t->opts->remote),
+		           t->opts->ignore_error ? "" : ", and this build will fail in the end",
+		           err->msg);
+	}
 	return t->away;
 }
 
@@ -145,30 +159,6 @@ static int run_send(void *ctx, struct cairn_err *err)
 	return 0;
 }
 
-/* What an entry that is there says about its layers: they need not be sent. */
-static void learn(struct pub_entry *e, str text)
-{
-	struct publisher *p = e->p;
-	struct remote_entry there = { 0 };
-	struct cairn_err ignored;
-
-	if (remote_entry_decode(text, p->arena, &there, &ignored) < 0)
-		return;
-	for (size_t i = 0; i < e->n && i < there.n_layers; i++) {
-		struct pub_part *part = &e->layers[i]->parts[e->target];
-		const struct remote_layer *l = &there.layers[i];
-
-		if (part->state != PUB_IDLE || digest_none(&l->blob.digest) ||
-		    !digest_eq(&l->diff_id, &e->layers[i]->ids[e->layers[i]->n - 1]))
-			continue;
-		part->state = PUB_DONE;
-		part->told = true;
-		part->blob = l->blob;
-		part->index = l->index;
-		part->from = l->from;
-	}
-}
-
 static int run_ask(void *ctx, struct cairn_err *err)
 {
 	struct pub_entry *e = ctx;
@@ -185,64 +175,13 @@ static int run_ask(void *ctx, struct cairn_err *err)
 		if (!target_failed(p, e->target, err))
 			entry_end(e, false);
 	} else if (found) {
-		learn(e, strbuf_view(&text));
+		pub_entry_learn(e, strbuf_view(&text));
 		entry_end(e, true);
 	} else {
 		e->stage = PUB_LAYERS;
 	}
 	advance(p);
 	pthread_mutex_unlock(&p->lock);
-	return 0;
-}
-
-/* The blobs that an entry brings: those of its own layer, and those that no other entry of this
- * process has brought. */
-static size_t own_blobs(const struct pub_entry *e, struct descriptor *out)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < e->n; i++) {
-		const struct pub_part *part = &e->layers[i]->parts[e->target];
-
-		if ((part->told || part->covered) && i + 1 != e->n)
-			continue;
-		if (!part->from.len && !digest_none(&part->blob.digest))
-			out[n++] = part->blob;
-		if (!digest_none(&part->index.digest))
-			out[n++] = part->index;
-	}
-	return n;
-}
-
-static int put_entry(struct pub_entry *e, struct cairn_err *err)
-{
-	struct publisher *p = e->p;
-	struct remote *remote = p->targets[e->target].opts->remote;
-	cleanup_arena struct arena *a = arena_new();
-	struct descriptor *blobs = arena_array(a, struct descriptor, 2 * e->n + 1);
-	struct remote_entry entry = { .record = e->record, .n_layers = e->n };
-	cleanup_strbuf struct strbuf text;
-	size_t n;
-
-	entry.layers = arena_array(a, struct remote_layer, e->n + 1);
-	pthread_mutex_lock(&p->lock);
-	for (size_t i = 0; i < e->n; i++) {
-		const struct pub_part *part = &e->layers[i]->parts[e->target];
-
-		entry.layers[i] =
-			(struct remote_layer){ .diff_id = e->layers[i]->ids[e->layers[i]->n - 1],
-			                       .blob = part->blob,
-			                       .index = part->index,
-			                       .from = part->from };
-	}
-	n = own_blobs(e, blobs);
-	pthread_mutex_unlock(&p->lock);
-	strbuf_init(&text, REMOTE_ENTRY_MAX);
-	remote_entry_encode(&entry, &text);
-	TRY(strbuf_check(&text, "cache entry", err));
-	for (size_t i = 0; i < e->n_keys; i++)
-		TRY(remote_entry_put(remote, &e->keys[i], strbuf_view(&text), blobs, n, e->forced,
-		                     err));
 	return 0;
 }
 
@@ -279,7 +218,7 @@ static int run_put(void *ctx, struct cairn_err *err)
 {
 	struct pub_entry *e = ctx;
 	struct publisher *p = e->p;
-	int r = put_entry(e, err);
+	int r = pub_entry_put(e, err);
 
 	pthread_mutex_lock(&p->lock);
 	e->busy = false;
@@ -288,10 +227,23 @@ static int run_put(void *ctx, struct cairn_err *err)
 	} else if (r < 0 && target_failed(p, e->target, err)) {
 		e->stage = PUB_LAYERS;
 	} else {
-		for (size_t i = 0; r == 0 && i < e->n; i++)
-			e->layers[i]->parts[e->target].covered = true;
 		entry_end(e, r == 0);
 	}
+	advance(p);
+	pthread_mutex_unlock(&p->lock);
+	return 0;
+}
+
+/* What may be better in a moment does not count: then the first write shows it. */
+static int run_check(void *ctx, struct cairn_err *err)
+{
+	struct pub_target *t = ctx;
+	struct publisher *p = t->p;
+	int r = atomic_load(&p->stop) ? 0 : remote_check_write(t->opts->remote, err);
+
+	pthread_mutex_lock(&p->lock);
+	if (r < 0 && r != CAIRN_E_TRANSIENT)
+		(void)target_failed(p, (size_t)(t - p->targets), err);
 	advance(p);
 	pthread_mutex_unlock(&p->lock);
 	return 0;
@@ -451,16 +403,18 @@ static void add_entry(struct publisher *p, size_t target, const struct publish_s
 {
 	struct pub_entry *e = arena_new_of(p->arena, struct pub_entry);
 	const struct chain *c = &s->record->chain;
+	/* What the remote has for it is of no use to anybody: so it goes. */
+	bool replace = supply_refused(p->opts.supply, p->targets[target].opts->remote, &s->key);
 
 	*e = (struct pub_entry){ .p = p,
 		                 .target = target,
 		                 .keys = arena_array(p->arena, struct digest, s->n_also + 1),
 		                 .n_keys = s->n_also + 1,
 		                 .record = record,
-		                 .forced = s->forced,
+		                 .forced = s->forced || replace,
 		                 .layers = arena_array(p->arena, struct pub_layer *, c->n + 1),
 		                 .n = c->n,
-		                 .stage = s->ran ? PUB_LAYERS : PUB_ASK };
+		                 .stage = s->ran || replace ? PUB_LAYERS : PUB_ASK };
 	e->keys[0] = s->key;
 	for (size_t i = 0; i < s->n_also; i++)
 		e->keys[i + 1] = s->also[i];
@@ -480,6 +434,12 @@ static bool wants(const struct publisher *p, size_t target, const struct publish
 	 * server, may not. */
 	return !s->from || strcmp(s->from, remote_name(t->opts->remote)) != 0 ||
 	       !supply_reads(p->opts.supply, t->opts->remote);
+}
+
+void publisher_check(struct publisher *p)
+{
+	for (size_t i = 0; i < p->opts.n; i++)
+		start(p->net, run_check, &p->targets[i]);
 }
 
 void pub_warn(struct publisher *p, str text)
@@ -509,7 +469,7 @@ static void show_warnings(struct publisher *p)
 	}
 }
 
-void pub_collect(struct publisher *p)
+void publisher_collect(struct publisher *p)
 {
 	pool_collect(p->makers);
 	pool_collect(p->net);
@@ -521,7 +481,7 @@ void publisher_step(struct publisher *p, const struct publish_step *step)
 	cleanup_strbuf struct strbuf record;
 	str kept = { 0 };
 
-	pub_collect(p);
+	publisher_collect(p);
 	pub_come_back(p, false);
 	strbuf_init(&record, RECORD_MAX);
 	record_encode(step->record, &record);

@@ -55,6 +55,13 @@ struct publish_step {
 };
 void publisher_step(struct publisher *p, const struct publish_step *step);
 
+/* Find out in the background whether all targets can be written, before a build has done its work;
+ * of one that cannot the user is told at once. Main thread. */
+void publisher_check(struct publisher *p);
+
+/* Tell the user what threads had to say. Main thread; now and then. */
+void publisher_collect(struct publisher *p);
+
 /* "registry/repository" on that registry where a layer in this very form is, NULL when nothing is
  * known; waits while it is on its way there. Lives as long as p. Any thread but p's own. */
 const char *publisher_has(struct publisher *p, const struct digest *diff_id,
@@ -74,6 +81,9 @@ struct publish_wait {
  * there, CAIRN_E_TIMEOUT at the deadline,
  * CAIRN_E_CANCELLED. */
 int publisher_finish(struct publisher *p, const struct publish_wait *wait, struct cairn_err *err);
+
+/* Give up what is not done, and let nobody wait for it. Any thread. */
+void publisher_stop(struct publisher *p);
 
 void publisher_free(struct publisher *p); /* gives up what is not done; NULL is fine */
 DEFINE_CLEANUP(struct publisher *, publisher_free);

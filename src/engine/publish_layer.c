@@ -159,6 +159,10 @@ int pub_part_send(struct pub_part *part, bool *ret_remote, struct cairn_err *err
 		part->told = true;
 		return 0;
 	}
+	if (l->p->opts.supply && supply_is_doubted(l->p->opts.supply, own_id(l))) {
+		remote_blob_doubt(remote, &l->blob);
+		remote_blob_doubt(remote, &l->index);
+	}
 	if (!l->from.len)
 		TRY(send_blob(part, ret_remote, err));
 	if (digest_none(&l->index.digest))

@@ -26,7 +26,7 @@ struct pub_part {
 	size_t target;
 	enum pub_state state;
 	bool told;    /* by an entry of that remote: nothing has to be sent */
-	bool covered; /* an entry of ours names its blobs: they are safe from collection */
+	bool covered; /* an entry that can be seen names its blobs: safe from collection */
 	/* As that remote's entries describe it: */
 	struct descriptor blob, index;
 	str from;
@@ -65,7 +65,8 @@ struct pub_entry {
 	struct digest *keys;
 	size_t n_keys;
 	str record;
-	bool forced, retried;
+	bool forced; /* takes the place of what is there */
+	bool retried;
 	struct pub_layer **layers;
 	size_t n;
 	enum pub_stage stage;
@@ -77,6 +78,7 @@ struct pub_target {
 	const struct publish_target *opts;
 	size_t form;    /* layers of equal forms are shared by targets */
 	bool failed;    /* nothing more is sent to it */
+	bool told;      /* the user knows that it failed */
 	bool away;      /* it did not answer: its entries wait until it does, or for the end */
 	bool asked;     /* whether it is back: a task */
 	bool last;      /* this is the end: nothing waits any more */
@@ -104,10 +106,15 @@ struct publisher {
 	uint64_t total, done; /* bytes of the parts of this build */
 };
 
-/* --- publish.c --- */
+/* --- publish_entry.c ------------------------------------------------------------- */
 
-/* Take what pools have finished; show what threads had to say. Main thread. */
-void pub_collect(struct publisher *p);
+/* The remote has an entry for the key: what it says about its layers need not be sent. With the
+ * lock. */
+void pub_entry_learn(struct pub_entry *e, str text);
+
+/* Make an entry visible; its layers are there. What it covers then is noted. Without the lock.
+ * Fails as remote_entry_put(). */
+int pub_entry_put(struct pub_entry *e, struct cairn_err *err);
 
 /* One line for the user. Main thread. */
 void pub_warn(struct publisher *p, str text);

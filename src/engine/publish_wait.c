@@ -92,7 +92,7 @@ static int wait_all(struct waiting *w, struct cairn_err *err)
 	while (!all_done(w->p)) {
 		int64_t now = clock_monotonic();
 
-		pub_collect(w->p);
+		publisher_collect(w->p);
 		if (now - w->started > SLOW_NS)
 			emit_progress(w);
 		if (w->opts->tick)
@@ -131,9 +131,9 @@ static int tell_failures(struct publisher *p, struct cairn_err *err)
 		if (!t->failed)
 			continue;
 		explain(t, &text);
-		if (t->opts->ignore_error)
+		if (t->opts->ignore_error && !t->told)
 			pub_warn(p, strbuf_view(&text));
-		else if (rc == 0)
+		else if (!t->opts->ignore_error && rc == 0)
 			rc = cairn_fail(
 				err, t->err.code,
 				"%.400s; ignore-error=true in --cache-to makes this a warning",
@@ -158,7 +158,7 @@ int publisher_finish(struct publisher *p, const struct publish_wait *wait, struc
 		pub_come_back(p, true);
 		r = wait_all(&w, err);
 	}
-	pub_collect(p);
+	publisher_collect(p);
 	if (r == 0)
 		r = tell_failures(p, err);
 	if (w.shown || r < 0) {

@@ -60,6 +60,16 @@ bool supply_doubted(struct supply *s, const struct digest *diff_id)
 	return r;
 }
 
+bool supply_is_doubted(struct supply *s, const struct digest *diff_id)
+{
+	bool r;
+
+	pthread_mutex_lock(&s->doubts->lock);
+	r = map_get(&s->doubts->layers, id_key(diff_id)) != NULL;
+	pthread_mutex_unlock(&s->doubts->lock);
+	return r;
+}
+
 /* Without its files, or without its index, a layer in the store keeps records alive that cannot be
  * used. */
 static void forget_index(struct supply *s, const struct digest *diff_id)
@@ -150,6 +160,7 @@ void supply_free(struct supply *s)
 		free(k);
 	}
 	map_done(&s->known);
+	vec_free(&s->refused);
 	arena_free(s->arena);
 	pthread_mutex_destroy(&s->lock);
 	pthread_cond_destroy(&s->idle);
@@ -162,6 +173,8 @@ void supply_free(struct supply *s)
 void supply_stop(struct supply *s)
 {
 	atomic_store(&s->stop, true);
+	if (s->opts.stop)
+		atomic_store(s->opts.stop, true);
 }
 
 int supply_check_stop(struct supply *s, struct cairn_err *err)
@@ -363,6 +376,37 @@ bool supply_where(struct supply *s, const struct digest *diff_id, struct supply_
 			*ret = places[i];
 		}
 	return best > 0;
+}
+
+void supply_keep_place(struct supply *s, const struct digest *diff_id,
+                       const struct supply_layer *place)
+{
+	struct store *st = s->opts.store;
+	const struct media_type *type = media_type_find(place->blob.media_type);
+	struct store_layer_blob blob = { place->blob.digest, place->blob.size }, canonical;
+	const char *repo = place->remote ? remote_repository(place->remote) : NULL;
+	str from = place->from.len ? place->from : repo ? str_of(repo) : S("");
+	struct cairn_err ignored;
+	str domain, path;
+
+	if (type->kind != MEDIA_LAYER)
+		return;
+	(void)store_layer_blob_put(st, diff_id, str_of(media_type_layer(type->compression, false)),
+	                           &blob, &canonical, &ignored);
+	if (str_cut(from, '/', &domain, &path) && path.len)
+		(void)store_blob_source_put(st, &place->blob.digest, domain, path, &ignored);
+}
+
+void supply_keep_places(struct supply *s, const struct chain *c)
+{
+	for (size_t i = 0; i < c->n; i++) {
+		struct supply_layer place;
+
+		/* Without a remote it is the store that told. */
+		if (supply_where(s, &c->layers[i].diff_id, &place) && place.remote &&
+		    (place.from.len || remote_repository(place.remote)))
+			supply_keep_place(s, &c->layers[i].diff_id, &place);
+	}
 }
 
 #define COPY_BYTES (256u << 10)

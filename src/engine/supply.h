@@ -17,6 +17,8 @@
 #ifndef CAIRN_ENGINE_SUPPLY_H
 #define CAIRN_ENGINE_SUPPLY_H
 
+#include <stdatomic.h>
+
 #include "cache/cache.h"
 #include "registry/registry.h"
 #include "store/store.h"
@@ -44,6 +46,9 @@ struct supply_opts {
 	struct registry *(*registry)(void *ctx);
 	void *registry_ctx;
 	int cancel_fd; /* readable when the user wants to stop; -1 = never */
+	/* Set by supply_stop(): for those who do its transfers (http_opts.stop_reading); NULL:
+	 * nobody has to know. Borrowed. */
+	atomic_bool *stop;
 	/* One line for the user; any thread. A remote that fails is told of once and not asked
 	 * again. */
 	void (*warn)(void *ctx, str text);
@@ -116,6 +121,14 @@ void supply_doubt(struct supply *s, const struct digest *diff_id);
 /* They can be had after all. Was one of them doubted? */
 bool supply_trust(struct supply *s, const struct digest *diff_ids, size_t n);
 
+/* Was a promise of this layer broken? What lies somewhere under its name may be damaged. Any
+ * thread. */
+bool supply_is_doubted(struct supply *s, const struct digest *diff_id);
+
+/* Has this place an entry for the key that was not believed because of a layer in doubt? Then the
+ * result that is made instead takes its place. s may be NULL. Any thread. */
+bool supply_refused(struct supply *s, const struct remote *remote, const struct digest *key);
+
 /* Number of remotes that it can ask. */
 size_t supply_remotes(const struct supply *s);
 
@@ -129,6 +142,10 @@ struct supply_layer {
 	str from;                /* "registry/repository", or empty */
 };
 bool supply_where(struct supply *s, const struct digest *diff_id, struct supply_layer *ret);
+
+/* Let the store remember where the layers of a chain are, as far as that is a registry: an image
+ * whose layers were not needed can then be used later, when no cache is named. Best effort. */
+void supply_keep_places(struct supply *s, const struct chain *c);
 
 /* Stream the blob of a layer, verified, from wherever it is. */
 int supply_blob_get(struct supply *s, const struct supply_layer *l, const struct remote_sink *sink,

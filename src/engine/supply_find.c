@@ -81,6 +81,27 @@ static void warn_entry(struct supply *s, const struct remote *r, const struct ca
 	s->opts.warn(s->opts.warn_ctx, str_of(text));
 }
 
+/* An entry that names a layer in doubt. */
+static void refuse(struct supply *s, const struct remote *remote, const struct digest *key)
+{
+	pthread_mutex_lock(&s->lock);
+	vec_push(&s->refused, (struct supply_refusal){ remote, *key });
+	pthread_mutex_unlock(&s->lock);
+}
+
+bool supply_refused(struct supply *s, const struct remote *remote, const struct digest *key)
+{
+	bool any = false;
+
+	if (!s)
+		return false;
+	pthread_mutex_lock(&s->lock);
+	vec_foreach (r, &s->refused)
+		any |= digest_eq(&r->key, key) && remote_same_place(r->remote, remote);
+	pthread_mutex_unlock(&s->lock);
+	return any;
+}
+
 static bool ask_remote(struct ask *k)
 {
 	struct supply *s = k->wave->s;
@@ -104,6 +125,8 @@ static bool ask_remote(struct ask *k)
 		return false;
 	a = arena_new();
 	if (decode(s, strbuf_view(&k->text), a, &e, &record, &err) < 0) {
+		if (err.code == CAIRN_E_NOT_FOUND)
+			refuse(s, r->r, &k->wave->keys[k->key]);
 		warn_entry(s, r->r, &err);
 		return false;
 	}

@@ -183,26 +183,6 @@ static int begin_download(struct bringing *b, bool frames, struct cairn_err *err
 	return download_new(&opts, &b->download, err);
 }
 
-/* What else is worth knowing about a layer that is here now. Nothing depends on it. */
-static void remember_source(const struct bringing *b)
-{
-	struct store *st = b->it->s->opts.store;
-	const struct media_type *type = media_type_find(b->place->blob.media_type);
-	struct store_layer_blob blob = { b->place->blob.digest, b->place->blob.size }, canonical;
-	const char *repo = b->place->remote ? remote_repository(b->place->remote) : NULL;
-	str from = b->place->from.len ? b->place->from : repo ? str_of(repo) : S("");
-	struct cairn_err ignored;
-	str domain, path;
-
-	if (type->kind != MEDIA_LAYER)
-		return;
-	(void)store_layer_blob_put(st, &b->it->layer->diff_id,
-	                           str_of(media_type_layer(type->compression, false)), &blob,
-	                           &canonical, &ignored);
-	if (str_cut(from, '/', &domain, &path) && path.len)
-		(void)store_blob_source_put(st, &b->place->blob.digest, domain, path, &ignored);
-}
-
 /* Unpack what the download brings, and keep it when it is what was promised. */
 static int take_layer(struct bringing *b, char **ret_dir, struct cairn_err *err)
 {
@@ -280,7 +260,7 @@ static int bring_from(struct bringing *b, char **ret_dir, struct cairn_err *err)
 	if (r == CAIRN_E_DIGEST && !b->it->hard)
 		r = attempt(b, false, ret_dir, err);
 	if (r == 0)
-		remember_source(b);
+		supply_keep_place(b->it->s, &b->it->layer->diff_id, b->place);
 	return r;
 }
 

@@ -24,6 +24,12 @@ struct supply_remote {
 	atomic_bool off; /* it has failed: not asked for entries any more */
 };
 
+/* An entry that was not believed. */
+struct supply_refusal {
+	const struct remote *remote;
+	struct digest key;
+};
+
 struct supply {
 	struct supply_opts opts;
 	struct supply_doubts *doubts;
@@ -39,6 +45,7 @@ struct supply {
 	pthread_cond_t idle;  /* a layer's `busy` has ended */
 	struct arena *arena;  /* descriptors and names of places */
 	struct map known;     /* diff ID -> struct supply_known * */
+	VEC(struct supply_refusal) refused;
 };
 
 /* CAIRN_E_CANCELLED or 0. */
@@ -47,6 +54,7 @@ int supply_check_stop(struct supply *s, struct cairn_err *err);
 /* Tell the user that a remote cannot be used, once for each. */
 void supply_remote_failed(struct supply *s, struct supply_remote *r, const struct cairn_err *err);
 
+/* Is it not to be believed what names this layer? */
 bool supply_doubted(struct supply *s, const struct digest *diff_id);
 
 /* What an entry of a remote says about its layers. */
@@ -55,6 +63,10 @@ void supply_remember(struct supply *s, struct remote *r, const struct remote_ent
 /* A copy of all places of a layer; in a. */
 size_t supply_places(struct supply *s, const struct digest *diff_id, struct arena *a,
                      struct supply_layer **ret);
+
+/* The store remembers the compressed form of a layer, and where it is when that is a registry. */
+void supply_keep_place(struct supply *s, const struct digest *diff_id,
+                       const struct supply_layer *place);
 
 /* Bytes in memory as a layer_reader. */
 struct supply_memory {

@@ -34,6 +34,19 @@ int registry_blob_mount(struct registry *r, const struct reference *repo,
 	return upload_open(&u, from_path, ret_done, err);
 }
 
+int registry_check_push(struct registry *r, const struct reference *repo, struct cairn_err *err)
+{
+	const struct descriptor none = { 0 };
+	struct upload u cleanup_upload;
+	bool there;
+
+	upload_init(&u, r, repo, &none);
+	if (upload_open(&u, NULL, &there, err) < 0)
+		return cairn_wrap(err, "%s/%s", repo->domain, repo->path);
+	upload_drop(&u);
+	return 0;
+}
+
 /* --- a blob --------------------------------------------------------------------------- */
 
 /* Counts what is read for the first time. */

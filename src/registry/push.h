@@ -45,6 +45,9 @@ int registry_blob_put(struct registry *r, const struct reference *repo,
                       const struct descriptor *blob, const struct registry_source *source,
                       struct cairn_err *err);
 
+/* May blobs be sent to the repository? An upload is begun and given up. */
+int registry_check_push(struct registry *r, const struct reference *repo, struct cairn_err *err);
+
 /* Part of a blob, by Range; not verified. A registry that ignores Range is answered by skipping. */
 int registry_blob_range(struct registry *r, const struct reference *repo,
                         const struct descriptor *blob, uint64_t offset, uint64_t len,

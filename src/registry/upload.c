@@ -350,6 +350,17 @@ int upload_finish(struct upload *u, const struct http_source *all, struct cairn_
 	}
 }
 
+void upload_drop(struct upload *u)
+{
+	struct registry_call call = call_of(u, "DELETE");
+	struct http_response resp cleanup_http_response;
+	struct cairn_err ignored;
+
+	http_response_init(&resp);
+	if (u->location)
+		(void)registry_send(u->r, &call, &resp, &ignored);
+}
+
 int upload_again(struct upload *u, bool *ret_there, struct cairn_err *err)
 {
 	struct cairn_err ignored;

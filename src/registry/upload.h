@@ -53,6 +53,9 @@ int upload_send(struct upload *u, const struct http_source *s, uint64_t start,
 /* End the upload. all: the whole blob, when nothing was sent before; else NULL. */
 int upload_finish(struct upload *u, const struct http_source *all, struct cairn_err *err);
 
+/* Give an open upload up; a registry that does not want to hear of it lets it expire. */
+void upload_drop(struct upload *u);
+
 /* After `lost`, with the failure in *err: wait. *ret_there: the blob has arrived after all.
  * Returns the failure when the attempts are used up. */
 int upload_again(struct upload *u, bool *ret_there, struct cairn_err *err);

@@ -61,8 +61,8 @@ void test_cache__put_and_get(void **state)
 	blobs[0] = put_text(r, "a layer");
 	blobs[1] = put_text(r, "an index");
 	blobs[1].media_type = S("application/vnd.example.index+zstd");
-	assert_ok(remote_entry_put(r, &key, S("{\"text\":\"\\\"a\\u0001\xc3\xa4\"}"), blobs, 2,
-	                           false, &err));
+	assert_ok(keep_entry(r, &key, S("{\"text\":\"\\\"a\\u0001\xc3\xa4\"}"), blobs, 2, false,
+	                     &err));
 	put_entry(r, "bare", "{}");
 	other = world_remote(&w, NULL, NULL);
 	check_entry(other, &key, "{\"text\":\"\\\"a\\u0001\xc3\xa4\"}");
@@ -147,8 +147,40 @@ void test_cache__entries_stay_until_replaced(void **state)
 	put_entry(r, "k", "{\"n\":2}");
 	if (w.conditions || w.kind == WORLD_REGISTRY)
 		check_entry(r, &key, "{\"n\":1}");
-	assert_ok(remote_entry_put(r, &key, S("{\"n\":3}"), NULL, 0, true, &err));
+	assert_ok(keep_entry(r, &key, S("{\"n\":3}"), NULL, 0, true, &err));
 	check_entry(r, &key, "{\"n\":3}");
+}
+
+/* Who comes second is told what stays; what it has brought is not the entry's. */
+void test_cache__who_comes_second_knows(void **state)
+{
+	struct world w cleanup_world;
+	cleanup_remote struct remote *r = NULL;
+	struct digest key = key_of("k");
+	struct remote_put one = { .entry = S("{\"n\":1}") }, two = { .entry = S("{\"n\":2}") };
+	struct strbuf there cleanup_strbuf;
+	struct cairn_err err;
+	bool lost = true;
+
+	(void)state;
+	world_open(&w, NULL);
+	strbuf_init(&there, REMOTE_ENTRY_MAX);
+	if (w.kind == WORLD_S3 && !w.conditions)
+		skip();
+	r = world_remote(&w, NULL, NULL);
+	assert_ok(remote_entry_put(r, &key, &one, &there, &lost, &err));
+	assert_false(lost);
+	assert_ok(remote_entry_put(r, &key, &one, &there, &lost, &err));
+	assert_false(lost);
+	strbuf_clear(&there);
+	assert_ok(remote_entry_put(r, &key, &two, &there, &lost, &err));
+	assert_true(lost);
+	assert_str(strbuf_view(&there), "{\"n\":1}");
+	world_write_entry(&w, &key, S("{\"n\":"));
+	strbuf_clear(&there);
+	assert_ok(remote_entry_put(r, &key, &two, &there, &lost, &err));
+	assert_false(lost);
+	check_entry(r, &key, "{\"n\":2}");
 }
 
 /* --- scopes ------------------------------------------------------------------------- */
@@ -235,7 +267,7 @@ static int write_one(struct writer *t, const char *key, unsigned i)
 	struct digest k = key_of(key);
 
 	TRY(remote_blob_put(t->r, &blob, &src, &t->err));
-	return remote_entry_put(t->r, &k, src.bytes, &blob, 1, false, &t->err);
+	return keep_entry(t->r, &k, src.bytes, &blob, 1, false, &t->err);
 }
 
 static void *write_all(void *arg)
@@ -355,18 +387,17 @@ void test_cache__entry_without_its_blob(void **state)
 	world_open(&w, NULL);
 	r = world_remote(&w, NULL, NULL);
 	put_entry(r, "first", "{}");
-	assert_fails(remote_entry_put(r, &key, S("{}"), &never, 1, false, &err), CAIRN_E_NOT_FOUND);
+	assert_fails(keep_entry(r, &key, S("{}"), &never, 1, false, &err), CAIRN_E_NOT_FOUND);
 	check_entry(r, &key, NULL);
 	lost = put_text(r, "to be lost");
 	world_lose_blob(&w, &lost);
 	other = world_remote(&w, NULL, NULL);
-	assert_fails(remote_entry_put(other, &key, S("{}"), &lost, 1, true, &err),
-	             CAIRN_E_NOT_FOUND);
+	assert_fails(keep_entry(other, &key, S("{}"), &lost, 1, true, &err), CAIRN_E_NOT_FOUND);
 	pointer = (struct remote_pointer){ S("{}"), &lost, 1, NULL };
 	assert_fails(remote_pointer_put(other, &key, &pointer, &there, &err), CAIRN_E_NOT_FOUND);
 	check_entry(other, &key, NULL);
 	lost = put_text(other, "to be lost"); /* and once more */
-	assert_ok(remote_entry_put(other, &key, S("{}"), &lost, 1, false, &err));
+	assert_ok(keep_entry(other, &key, S("{}"), &lost, 1, false, &err));
 	check_entry(other, &key, "{}");
 }
 
@@ -441,15 +472,12 @@ void test_cache__bounds(void **state)
 	strbuf_init(&small, 3);
 	memset(large, 'x', REMOTE_ENTRY_MAX + 1000);
 	large[0] = large[REMOTE_ENTRY_MAX - 1] = '"';
-	assert_fails(
-		remote_entry_put(r, &key, str_n(large, REMOTE_ENTRY_MAX + 1), NULL, 0, false, &err),
-		CAIRN_E_SYNTAX);
-	assert_fails(remote_entry_put(r, &key, str_n("\"\0\"", 3), NULL, 0, false, &err),
+	assert_fails(keep_entry(r, &key, str_n(large, REMOTE_ENTRY_MAX + 1), NULL, 0, false, &err),
 	             CAIRN_E_SYNTAX);
-	assert_fails(remote_entry_put(r, &key, S("\"\xff\""), NULL, 0, false, &err),
-	             CAIRN_E_SYNTAX);
+	assert_fails(keep_entry(r, &key, str_n("\"\0\"", 3), NULL, 0, false, &err), CAIRN_E_SYNTAX);
+	assert_fails(keep_entry(r, &key, S("\"\xff\""), NULL, 0, false, &err), CAIRN_E_SYNTAX);
 	check_entry(r, &key, NULL);
-	assert_ok(remote_entry_put(r, &big, str_n(large, REMOTE_ENTRY_MAX), NULL, 0, false, &err));
+	assert_ok(keep_entry(r, &big, str_n(large, REMOTE_ENTRY_MAX), NULL, 0, false, &err));
 	assert_ok(remote_entry_get(r, &big, &b, &found, &err));
 	assert_true(found && str_eq(strbuf_view(&b), str_n(large, REMOTE_ENTRY_MAX)));
 	/* Somebody else's, too large. */
@@ -523,7 +551,7 @@ void test_cache__directory_only_read(void **state)
 	(void)state;
 	assert_ok(remote_open_dir(path, NULL, true, &r, &err));
 	check_entry(r, &key, NULL);
-	assert_fails(remote_entry_put(r, &key, S("{}"), NULL, 0, false, &err), CAIRN_E_DENIED);
+	assert_fails(keep_entry(r, &key, S("{}"), NULL, 0, false, &err), CAIRN_E_DENIED);
 	assert_fails(remote_blob_put(r, &blob, &src, &err), CAIRN_E_DENIED);
 	assert_int_not_equal(access(path, F_OK), 0);
 }

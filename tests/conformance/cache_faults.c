@@ -36,7 +36,7 @@ static void write_things(struct remote *r, struct outcome *o, bool *ret_entry)
 	struct cairn_err err;
 
 	*ret_entry = good(o, remote_blob_put(r, &blob, &src, &err), &err) &&
-	             good(o, remote_entry_put(r, &key, S(ENTRY), &blob, 1, false, &err), &err);
+	             good(o, keep_entry(r, &key, S(ENTRY), &blob, 1, false, &err), &err);
 }
 
 static void read_things(struct remote *r, struct outcome *o, bool entry_is_there)

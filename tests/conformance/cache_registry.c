@@ -17,10 +17,10 @@ void test_registry__immutable_tags(void **state)
 	world_immutable(&w, true);
 	r = world_remote(&w, NULL, NULL);
 	blob = put_text(r, "immutable");
-	assert_ok(remote_entry_put(r, &key, S("{\"n\":1}"), &blob, 1, false, &err));
-	assert_ok(remote_entry_put(r, &key, S("{\"n\":1}"), &blob, 1, false, &err));
-	assert_ok(remote_entry_put(r, &key, S("{\"n\":1}"), &blob, 1, true, &err));
-	assert_ok(remote_entry_put(r, &key, S("{\"n\":2}"), &blob, 1, true, &err));
+	assert_ok(keep_entry(r, &key, S("{\"n\":1}"), &blob, 1, false, &err));
+	assert_ok(keep_entry(r, &key, S("{\"n\":1}"), &blob, 1, false, &err));
+	assert_ok(keep_entry(r, &key, S("{\"n\":1}"), &blob, 1, true, &err));
+	assert_ok(keep_entry(r, &key, S("{\"n\":2}"), &blob, 1, true, &err));
 	check_entry(r, &key, "{\"n\":1}");
 	check_pointers(&w);
 	check_counter(&w, true);
@@ -46,8 +46,8 @@ void test_registry__registry_collects_garbage(void **state)
 	kept[1] = put_text(r, "kept index");
 	kept[1].media_type = S("application/vnd.example.index+zstd");
 	kept[2] = put_text(r, "kept pack");
-	assert_ok(remote_entry_put(r, &key, S("{}"), kept, 2, false, &err));
-	assert_ok(remote_entry_put(r, &none, S("{}"), NULL, 0, false, &err));
+	assert_ok(keep_entry(r, &key, S("{}"), kept, 2, false, &err));
+	assert_ok(keep_entry(r, &none, S("{}"), NULL, 0, false, &err));
 	pointer = (struct remote_pointer){ S("{}"), &kept[2], 1, NULL };
 	assert_ok(remote_pointer_put(r, &key, &pointer, &lost, &err));
 	alone = put_text(r, "sent, and then the machine died");
@@ -57,9 +57,9 @@ void test_registry__registry_collects_garbage(void **state)
 	check_entry(r, &key, "{}");
 	check_entry(r, &none, "{}");
 	assert_fails(remote_blob_read(r, &alone, &b, &err), CAIRN_E_NOT_FOUND);
-	assert_fails(remote_entry_put(r, &key, S("{}"), &alone, 1, true, &err), CAIRN_E_NOT_FOUND);
+	assert_fails(keep_entry(r, &key, S("{}"), &alone, 1, true, &err), CAIRN_E_NOT_FOUND);
 	alone = put_text(r, "sent, and then the machine died");
-	assert_ok(remote_entry_put(r, &key, S("{\"n\":2}"), &alone, 1, true, &err));
+	assert_ok(keep_entry(r, &key, S("{\"n\":2}"), &alone, 1, true, &err));
 	check_entry(r, &key, "{\"n\":2}");
 }
 

@@ -40,12 +40,23 @@ void check_entry(struct remote *r, const struct digest *key, const char *want)
 		assert_str(strbuf_view(&b), want);
 }
 
+int keep_entry(struct remote *r, const struct digest *key, str entry,
+               const struct descriptor *blobs, size_t n, bool replace, struct cairn_err *err)
+{
+	struct remote_put put = { entry, blobs, n, replace };
+	struct strbuf there cleanup_strbuf;
+	bool lost;
+
+	strbuf_init(&there, REMOTE_ENTRY_MAX);
+	return remote_entry_put(r, key, &put, &there, &lost, err);
+}
+
 void put_entry(struct remote *r, const char *key, const char *text)
 {
 	struct digest k = key_of(key);
 	struct cairn_err err;
 
-	assert_ok(remote_entry_put(r, &k, str_of(text), NULL, 0, false, &err));
+	assert_ok(keep_entry(r, &k, str_of(text), NULL, 0, false, &err));
 }
 
 int add_bytes(void *ctx, const void *p, size_t n, struct cairn_err *err)

@@ -15,6 +15,9 @@ struct descriptor put_text(struct remote *r, const char *text);
 
 /* The entry is that text; NULL: there is none. */
 void check_entry(struct remote *r, const struct digest *key, const char *want);
+/* Put an entry; it is all the same who wins. */
+int keep_entry(struct remote *r, const struct digest *key, str entry,
+               const struct descriptor *blobs, size_t n, bool replace, struct cairn_err *err);
 void put_entry(struct remote *r, const char *key, const char *text); /* without blobs */
 
 /* Set, read, lose and fall back, one after the other. */

@@ -152,8 +152,10 @@ static void put_entry(struct fixture *f)
 	struct remote_entry e = { .layers = f->layers, .n_layers = N_LAYERS };
 	struct strbuf text, entry;
 	struct descriptor blobs[2 * N_LAYERS];
+	struct remote_put put = { .blobs = blobs, .replace = true };
 	struct cairn_err err;
 	size_t n = 0;
+	bool lost;
 
 	strbuf_init(&text, RECORD_MAX);
 	strbuf_init(&entry, REMOTE_ENTRY_MAX);
@@ -165,7 +167,11 @@ static void put_entry(struct fixture *f)
 		if (!digest_none(&f->layers[i].index.digest))
 			blobs[n++] = f->layers[i].index;
 	}
-	assert_ok(remote_entry_put(f->remote, &f->key, strbuf_view(&entry), blobs, n, true, &err));
+	put.entry = strbuf_view(&entry);
+	put.n_blobs = n;
+	strbuf_clear(&text);
+	assert_ok(remote_entry_put(f->remote, &f->key, &put, &text, &lost, &err));
+	assert_false(lost);
 	strbuf_done(&text);
 	strbuf_done(&entry);
 }
