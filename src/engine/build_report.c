@@ -70,6 +70,21 @@ static uint64_t cost_of(const struct step *s)
 	return s->cost.wall_ns || !s->found ? s->cost.wall_ns : s->found->cost.wall_ns;
 }
 
+/* Where its result is; of a step that nobody had to look at it is in the record of one above. */
+static const char *from_of(const struct step *s)
+{
+	const struct engine_build *b = s->b;
+
+	for (size_t i = 0; s->state == STEP_IDLE && i < b->n; i++) {
+		const struct step *t = &b->steps[i];
+
+		for (size_t k = 0; t->from && t->record && k < t->record->chain.n; k++)
+			if (digest_eq(&t->record->chain.layers[k].step, &s->def_key))
+				return t->from;
+	}
+	return s->from ? s->from : "";
+}
+
 static void set_forced(struct arena *a, struct report_step *ret)
 {
 	ret->reasons = arena_new_of(a, struct report_reason);
@@ -90,7 +105,7 @@ static void report_one(const struct step *s, struct arena *a, struct report_step
 		                     .line = n->line,
 		                     .key = s->def_key,
 		                     .result = result_of(s),
-		                     .from = str_of(s->from ? s->from : ""),
+		                     .from = str_of(from_of(s)),
 		                     .cost_ns = cost_of(s) };
 	if (layer)
 		ret->bytes = layer->size;

@@ -2,8 +2,9 @@
  *
  * A BuildKit cache says which layers a step has, not what is in them.  So the layers of a hit are
  * streamed once and indexed (DECISIONS.md 22); what is kept is a record like any other, and from
- * then on it is one.  That happens while planning, for the hits that the target needs and for no
- * others.
+ * then on it is one, which does not say what the step cost nor which results of other steps it has
+ * read: BuildKit does not keep that.  It happens while planning, for the hits that the target needs
+ * and for no others.
  */
 #include "step.h"
 
@@ -107,7 +108,8 @@ static int take(struct step *s, const struct engine_import *from, const struct b
 	r->created = h->created ? h->created : r->chain.layers[r->chain.n - 1].created;
 	r->text = s->node->text;
 	r->own = true;
-	return lookup_import(s, r, err);
+	return lookup_import(
+		s, r, arena_printf(b->arena, "%.*s (BuildKit's cache)", STR(from->from)), err);
 }
 
 /* The step's result out of the first cache that has one; one that cannot be had is a miss. */

@@ -338,13 +338,13 @@ int lookup_take(struct step *s, const struct digest *key, const struct supply_fo
 	return 0;
 }
 
-int lookup_import(struct step *s, const struct record *r, struct cairn_err *err)
+int lookup_import(struct step *s, const struct record *r, const char *from, struct cairn_err *err)
 {
 	if (pins_contradict(s, r))
 		return 0;
 	TRY(put(s, &s->def_key, STORE_RECORD_DEFINITION, r, NULL, err));
 	s->found = r;
-	s->found_from = NULL;
+	s->found_from = from;
 	return 0;
 }
 

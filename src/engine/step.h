@@ -83,7 +83,7 @@ struct step {
 	struct view *views;  /* where each was selected from */
 	size_t n_operands;
 	const struct record *found; /* under def_key, not yet believed */
-	const char *found_from;     /* name of the remote that had it; NULL: the store */
+	const char *found_from;     /* name of the remote that had it, or more; NULL: the store */
 	bool asked, visited; /* while planning: a remote was asked for it; it was looked at */
 	const struct record *record; /* that gave the chain, once DONE; NULL: a base image */
 	const char *from;            /* name of the remote that had it; NULL: it was here */
@@ -183,8 +183,9 @@ int lookup_publish(struct step *s, const struct chain_layer *layer, int64_t crea
 
 /* While planning: does what was found for the step's definition key serve? */
 bool lookup_usable(const struct step *s);
-/* While planning: a result made elsewhere is the step's, unless it contradicts. */
-int lookup_import(struct step *s, const struct record *r, struct cairn_err *err);
+/* While planning: a result made elsewhere is the step's, unless it contradicts. from: where that
+ * is, for people; lives as long as the build. */
+int lookup_import(struct step *s, const struct record *r, const char *from, struct cairn_err *err);
 
 /* --- buildkit_ops.c, import.c: BuildKit's caches --- */
 
