@@ -35,7 +35,9 @@ struct build_run {
 	struct base_lock *lock; /* digests that base images are pinned to */
 	struct graph_opts gopts;
 	struct engine_opts eopts;
-	struct engine_observer observer;
+	struct engine_observer observer; /* keeps warnings back while `holding` */
+	struct engine_observer display;  /* of the progress */
+	bool holding;                    /* another process may do all this again, and tell it */
 	struct engine_context context;
 	struct outputs_opts oopts;
 	struct outputs *outputs;
@@ -44,7 +46,7 @@ struct build_run {
 	size_t n_specs;
 	const char *const *insecure; /* registries that are spoken to by plain HTTP */
 	size_t n_insecure;
-	atomic_bool net_cancel;
+	atomic_bool net_cancel, net_stop_reading;
 	struct registry_session *net;
 	struct pool *net_pool;
 	struct build_caches *caches;
@@ -73,6 +75,18 @@ int build_set_engine_opts(struct build_run *r, struct cairn_err *err);
 /* One line for the user. Main thread. */
 void build_run_warn(struct build_run *r, str text);
 
+/* --- build_warnings.c: what the user is told, and when --- */
+
+/* Events go to the display. hold: warnings only once build_warnings_release() was called; a process
+ * that leaves the build to another one drops them, which will come to them, too. */
+void build_warnings_new(struct build_run *r, bool hold);
+void build_warnings_free(struct build_run *r);
+/* One line for the user; any thread; ctx is a struct build_warnings. */
+void build_warnings_add(void *ctx, str text);
+/* Show what other threads had to say. Main thread. */
+void build_warnings_show(struct build_run *r);
+void build_warnings_release(struct build_run *r); /* nobody else will tell them */
+
 /* --- build_buildkit.c: BuildKit's caches --- */
 
 /* Let the engine look into those that --cache-from names. */
@@ -90,8 +104,6 @@ int build_remote_parse(struct build_run *r, struct cairn_err *err);
 int build_remote_open(struct build_run *r, struct cairn_err *err);
 /* With type=inline: put the cache into the image. */
 int build_remote_inline(struct build_run *r, struct engine_image *im, struct cairn_err *err);
-/* Show what other threads had to say. Main thread. */
-void build_remote_warnings(struct build_run *r);
 /* Wait until finished steps are published; result: of the build. */
 int build_remote_finish(struct build_run *r, unsigned n_steps, int result, struct cairn_err *err);
 /* Gives up what is not done; frees the outputs as well. */

@@ -1,46 +1,9 @@
 /* cairn build: other machines. Caches, what comes from them and what goes to them. */
-#include <pthread.h>
-
 #include "build_cache.h"
 #include "build_priv.h"
 #include "settings.h"
 
 #define NET_THREADS 16 /* most of them wait */
-
-/* --- warnings of other threads --------------------------------------------------------- */
-
-struct build_warnings {
-	pthread_mutex_t lock;
-	VEC(char *) texts; /* owned */
-};
-
-static void warn_later(void *ctx, str text)
-{
-	struct build_warnings *w = ctx;
-
-	pthread_mutex_lock(&w->lock);
-	vec_push(&w->texts, str_dup(text));
-	pthread_mutex_unlock(&w->lock);
-}
-
-void build_remote_warnings(struct build_run *r)
-{
-	struct build_warnings *w = r->warnings;
-
-	for (size_t i = 0; w; i++) {
-		cleanup_free char *text = NULL;
-
-		pthread_mutex_lock(&w->lock);
-		if (i < w->texts.len)
-			text = steal_ptr(&w->texts.ptr[i]);
-		else
-			w->texts.len = 0;
-		pthread_mutex_unlock(&w->lock);
-		if (!text)
-			return;
-		build_run_warn(r, str_of(text));
-	}
-}
 
 /* --- options ------------------------------------------------------------------------------ */
 
@@ -157,6 +120,7 @@ static void open_session(struct build_run *r)
 
 	settings_session(r->ctx, true, &o);
 	o.cancel = &r->net_cancel;
+	o.stop_reading = &r->net_stop_reading;
 	o.warn = NULL; /* bases tell it */
 	if (r->n_insecure) {
 		hosts = arena_array(r->a, struct registry_host_settings, r->n_insecure + o.n_hosts);
@@ -181,13 +145,11 @@ static void open_supply(struct build_run *r)
 		                 .registry = registry,
 		                 .registry_ctx = r->net,
 		                 .cancel_fd = r->cancel_fd,
-		                 .warn = warn_later };
+		                 .stop = &r->net_stop_reading,
+		                 .warn = build_warnings_add,
+		                 .warn_ctx = r->warnings };
 
-	r->warnings = xcalloc(1, sizeof(*r->warnings));
-	if (pthread_mutex_init(&r->warnings->lock, NULL))
-		CAIRN_BUG("cannot create a lock");
-	o.warn_ctx = r->warnings;
-	remote_watch(r->caches->opened, r->caches->n_opened, warn_later, r->warnings);
+	remote_watch(r->caches->opened, r->caches->n_opened, build_warnings_add, r->warnings);
 	r->supply = supply_new(&o);
 }
 
@@ -324,6 +286,8 @@ void build_remote_free(struct build_run *r)
 	atomic_store(&r->net_cancel, true);
 	if (r->supply)
 		supply_stop(r->supply);
+	if (r->publisher)
+		publisher_stop(r->publisher);
 	outputs_free(r->outputs);
 	r->outputs = NULL;
 	publisher_free(r->publisher);
@@ -334,11 +298,4 @@ void build_remote_free(struct build_run *r)
 	build_buildkit_free(r);
 	build_caches_free(r->caches);
 	registry_session_free(r->net);
-	if (!r->warnings)
-		return;
-	vec_foreach (t, &r->warnings->texts)
-		free(*t);
-	vec_free(&r->warnings->texts);
-	pthread_mutex_destroy(&r->warnings->lock);
-	free(r->warnings);
 }

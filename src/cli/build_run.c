@@ -91,7 +91,9 @@ static void tick(void *ctx, int64_t now_ns)
 {
 	struct build_run *r = ctx;
 
-	build_remote_warnings(r);
+	build_warnings_show(r);
+	if (r->publisher)
+		publisher_collect(r->publisher);
 	(void)progress_tick(r->progress, now_ns);
 }
 
@@ -229,6 +231,7 @@ static int finish(struct build_run *r, struct engine_image *im, struct cairn_err
 static void run_done(struct build_run *r)
 {
 	build_remote_free(r);
+	build_warnings_free(r);
 	engine_free(r->build);
 	bases_free(r->bases);
 	base_lock_free(r->lock);
@@ -270,7 +273,8 @@ static void warn_base(void *ctx, str text)
 	build_run_warn(ctx, text);
 }
 
-static int start(struct build_run *r, struct cairn_err *err)
+/* hold: another process may do it again. */
+static int start(struct build_run *r, bool hold, struct cairn_err *err)
 {
 	struct store_opts sopts = { .path = r->ctx->home };
 	struct base_opts bopts = { 0 };
@@ -285,6 +289,7 @@ static int start(struct build_run *r, struct cairn_err *err)
 	r->cancel_fd = -1;
 	r->progress = progress_new(&popts);
 	r->observer = progress_observer(r->progress);
+	build_warnings_new(r, userns_needed() && hold);
 	r->pool = pool_new((unsigned)get_nprocs());
 	r->press = layer_press_new();
 	r->eopts.tick = tick;
@@ -341,8 +346,11 @@ static int execute(struct build_run *r, struct engine_image *im, struct cairn_er
 	enum interrupt_cause cause;
 	int got;
 
-	if (engine_work(r->build))
+	if (engine_work(r->build)) {
 		interrupt_watch(r->interrupt);
+		if (r->publisher)
+			publisher_check(r->publisher);
+	}
 	got = engine_run(r->build, im, err);
 	cause = interrupt_cause(r->interrupt);
 	if (got == CAIRN_E_CANCELLED && cause != INTERRUPT_NONE)
@@ -375,7 +383,7 @@ static int build_once(struct build_run *template, int *ret_status, bool *ret_aga
 
 	if (userns_needed() && from_stdin(o)) /* it can be read only once */
 		return enter_userns(ctx, ret_status, err);
-	got = start(&r, err);
+	got = start(&r, true, err);
 	if (got == 0 && o->check) {
 		got = check(&r, err);
 		run_done(&r);
@@ -389,6 +397,7 @@ static int build_once(struct build_run *template, int *ret_status, bool *ret_aga
 		run_done(&r);
 		return enter_userns(ctx, ret_status, err);
 	}
+	build_warnings_release(&r);
 	if (got == 0)
 		got = execute(&r, &im, err);
 	if (got == 0)
@@ -399,7 +408,7 @@ static int build_once(struct build_run *template, int *ret_status, bool *ret_aga
 		build_mounts_finish(&r, got);
 	if (got < 0 && r.build)
 		(void)build_remote_finish(&r, (unsigned)r.graph->n_nodes, got, err);
-	build_remote_warnings(&r);
+	build_warnings_show(&r);
 	if (r.build && !*ret_again)
 		keep_report(&r, got == 0 ? &im : NULL);
 	if (got < 0)
@@ -415,7 +424,7 @@ int build_explain(const struct cli_build_opts *o, struct cairn_ctx *ctx, bool js
 {
 	struct build_run r = { .o = o, .ctx = ctx, .explain = true };
 	struct report rep;
-	int got = start(&r, err);
+	int got = start(&r, false, err);
 
 	if (got == 0)
 		got = plan(&r, err);

@@ -62,7 +62,8 @@ const struct cli_cmd cmd_run = {
 	.description =
 		"For trying out what was built: the command runs in the sandbox of RUN steps, on the "
 		"image's layers and a throw-away layer. Nothing it changes is kept, and nothing runs on "
-		"after it.\n\n"
+		"after it. Layers that a build left at a registry, because nothing needed them, are "
+		"fetched first.\n\n"
 		"Exits with the command's exit code, 128 + N when signal N ended it, and 125 when cairn "
 		"could not start it (127: there is no such command, 126: it cannot be executed).",
 	.args = "[OPTIONS] IMAGE [COMMAND [WORD...]]",

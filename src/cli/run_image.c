@@ -5,6 +5,7 @@
 #include "engine/engine.h"
 #include "image_lookup.h"
 #include "layer/layer.h"
+#include "run_fetch.h"
 #include "run_opts.h"
 #include "util/fs.h"
 
@@ -125,6 +126,7 @@ static int prepare(struct running *r, const struct cli_run_opts *o, struct cli_c
 
 	TRY(image_lookup(r->store, call->argv[0], &r->hit, err));
 	TRY(image_read_config(r->store, &r->hit.image.config, r->a, &r->config, NULL, err));
+	TRY(run_fetch(call->ctx, &r->hit.image, call->argv[0], err));
 	layers.diff_ids = r->hit.image.diff_ids;
 	layers.n = r->hit.image.n_layers;
 	TRY(unpacked_dirs(&layers, r->a, &r->dirs, err));

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """A TCP proxy between a client and a registry on loopback that is slow, or cuts a transfer.
 
-usage: slow_proxy.py PORT LOG [--rate BYTES] [--cut BYTES] [--cut-upload BYTES]
+usage: slow_proxy.py PORT LOG [--rate BYTES] [--cut BYTES] [--cut-upload BYTES] [--stall BYTES]
 
 Prints its own port. --rate: bytes a second and connection. --cut: the first connection that
 carries so many bytes from the server is closed there; --cut-upload: the same for bytes to the
-server. LOG gets a line for each request and for
-each range asked for, and one for the cut.
+server. --stall: a connection that has carried so many bytes one way moves none after them. LOG gets a
+line for each request and for each range asked for, one for the cut, and one for each stall.
 """
 import argparse
 import re
@@ -20,6 +20,7 @@ parser.add_argument("log")
 parser.add_argument("--rate", type=int)
 parser.add_argument("--cut", type=int)
 parser.add_argument("--cut-upload", type=int)
+parser.add_argument("--stall", type=int)
 args = parser.parse_args()
 lock = threading.Lock()
 
@@ -41,6 +42,12 @@ def may_cut_upload():
     return mine is not None
 
 
+def stall(sent):
+    if args.stall and sent > args.stall:
+        note("stalled")
+        threading.Event().wait()
+
+
 def upstream(client, server):
     sent, cut = 0, args.cut_upload
     while data := client.recv(65536):
@@ -53,6 +60,7 @@ def upstream(client, server):
                 s.shutdown(socket.SHUT_RDWR)
             return
         server.sendall(data)
+        stall(sent)
         if args.rate:
             time.sleep(len(data) / args.rate)
     server.shutdown(socket.SHUT_WR)
@@ -67,6 +75,7 @@ def downstream(client, server):
             break
         client.sendall(data)
         sent += len(data)
+        stall(sent)
         if args.rate:
             time.sleep(len(data) / args.rate)
     for s in (client, server):
