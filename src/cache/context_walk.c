@@ -31,23 +31,29 @@ struct dir {
 struct walk {
 	int fd;
 	const struct context_opts *opts;
-	VEC(char *) needed; /* clean paths, owned; empty: everything */
+	VEC(char *) needed; /* clean paths, owned; sorted, none below another; empty: everything */
 	bool some;          /* only what is needed */
 	VEC(struct dir *) level;
 };
 
-/* Is the path needed, or on the way to something that is? */
+/* Is the path needed, or on the way to something that is? What is below it follows it. */
 static bool wanted(const struct walk *w, str path, bool is_dir)
 {
+	size_t lo = 0, hi = w->needed.len; /* the first one after path */
+
 	if (!w->some)
 		return true;
-	vec_foreach (p, &w->needed) {
-		str need = str_of(*p);
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
 
-		if (layer_path_below(path, need) || (is_dir && layer_path_below(need, path)))
-			return true;
+		if (layer_path_cmp(str_of(w->needed.ptr[mid]), path) <= 0)
+			lo = mid + 1;
+		else
+			hi = mid;
 	}
-	return false;
+	if (lo > 0 && layer_path_below(path, str_of(w->needed.ptr[lo - 1])))
+		return true;
+	return is_dir && lo < w->needed.len && layer_path_below(str_of(w->needed.ptr[lo]), path);
 }
 
 static bool left_out(const struct walk *w, str path, bool is_dir, bool *ret_excluded)
@@ -283,6 +289,29 @@ static void need(struct walk *w, str path)
 	free(rest);
 }
 
+static int by_path(const void *a, const void *b)
+{
+	return layer_path_cmp(str_of(*(char *const *)a), str_of(*(char *const *)b));
+}
+
+/* Sorted, and without what is below another one. */
+static void sort_needed(struct walk *w)
+{
+	size_t kept = 0;
+
+	if (w->needed.len)
+		qsort(w->needed.ptr, w->needed.len, sizeof(*w->needed.ptr), by_path);
+	for (size_t i = 0; i < w->needed.len; i++) {
+		char *p = w->needed.ptr[i];
+
+		if (kept && layer_path_below(str_of(p), str_of(w->needed.ptr[kept - 1])))
+			free(p);
+		else
+			w->needed.ptr[kept++] = p;
+	}
+	w->needed.len = kept;
+}
+
 int context_walk(int fd, const struct context_opts *opts,
                  int (*file)(void *ctx, const struct walk_file *f, struct cairn_err *err),
                  void *ctx, struct cairn_err *err)
@@ -295,6 +324,7 @@ int context_walk(int fd, const struct context_opts *opts,
 	root->path = str_of(xstrdup(""));
 	for (size_t i = 0; i < opts->n_needed; i++)
 		need(&w, opts->needed[i]);
+	sort_needed(&w);
 	r = read_levels(&w, root, err);
 	if (r == 0)
 		r = emit(&e, root, err);

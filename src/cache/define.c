@@ -175,16 +175,59 @@ static void add_history(struct digest_fields *f, const struct graph_stage *stage
 	}
 }
 
-struct digest define_input(const struct graph *g, const struct digest *last)
+struct digest define_identity(const struct digest *input)
 {
+	struct digest_fields f;
+
+	digest_fields_begin(&f, "cairn.input.identity", INPUT_VERSION);
+	digest_field_digest(&f, "input", input);
+	return digest_fields_end(&f);
+}
+
+static bool has_identity(const struct digest *identities, const struct graph_node *n)
+{
+	return identities && n->kind == GRAPH_BASE && !digest_none(&identities[n->id]);
+}
+
+/* The key of the last step, with identities in place of configs. */
+static struct digest last_key(const struct graph *g, const struct key_env *env,
+                              const struct define_step *steps, const struct digest *identities)
+{
+	cleanup_arena struct arena *a = arena_new();
+	struct define_step *mine = define_steps(g, a);
+
+	for (size_t i = 0; i < g->n_nodes; i++) {
+		for (size_t k = 0; k < mine[i].n_operands; k++)
+			mine[i].operands[k].selection = steps[i].operands[k].selection;
+		if (has_identity(identities, g->nodes[i])) {
+			struct graph_node *other = arena_new_of(a, struct graph_node);
+
+			*other = *g->nodes[i];
+			other->base.config_digest = identities[i];
+			mine[i].node = other;
+		}
+	}
+	define_keys(g, env, mine);
+	return mine[g->target->last->id].key;
+}
+
+struct digest define_input(const struct graph *g, const struct key_env *env,
+                           const struct define_step *steps, const struct digest *identities)
+{
+	struct digest last = steps[g->target->last->id].key;
 	char platform[PLATFORM_TEXT_MAX];
 	struct digest_fields f;
 	struct strbuf config;
 
 	strbuf_init(&config, IMAGE_CONFIG_MAX);
 	image_config_encode(g->target->config, &config);
+	for (size_t i = 0; i < g->n_nodes; i++)
+		if (has_identity(identities, g->nodes[i])) {
+			last = last_key(g, env, steps, identities);
+			break;
+		}
 	digest_fields_begin(&f, "cairn.input", INPUT_VERSION);
-	digest_field_digest(&f, "last", last);
+	digest_field_digest(&f, "last", &last);
 	digest_field_str(&f, "platform", str_of(platform_text(&g->target->platform, platform)));
 	digest_field_str(&f, "config", strbuf_view(&config));
 	add_history(&f, g->target);

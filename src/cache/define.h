@@ -51,8 +51,15 @@ bool define_needed(const struct graph *g, str context, struct arena *a, str **re
 /* The input key of the target: what the image is made of. Two builds with one input key make
  * images that differ at most in what commands did differently (DECISIONS.md 19).
  *
- * last  definition key of the target's last step
+ * steps       filled by define_keys()
+ * identities  by node id: what stands for a base image in place of the digest of its config,
+ *             define_identity() of an image that has an input key of its own; none: the config.
+ *             NULL: no base has one
  */
-struct digest define_input(const struct graph *g, const struct digest *last);
+struct digest define_input(const struct graph *g, const struct key_env *env,
+                           const struct define_step *steps, const struct digest *identities);
+
+/* What stands for an image with this input key in those of images that are built on it. */
+struct digest define_identity(const struct digest *input);
 
 #endif

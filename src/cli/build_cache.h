@@ -13,6 +13,7 @@
 #include "build_scope.h"
 #include "engine/engine.h"
 #include "registry/registry.h"
+#include "workspace/workspace.h"
 
 enum build_cache_type {
 	BUILD_CACHE_REGISTRY,
@@ -66,6 +67,11 @@ int build_cache_parse(const char *opt, const char *value, struct arena *a,
  * there in any case. */
 int build_cache_from_attrs(const char *what, str type, const struct image_kvs *attrs, bool to,
                            struct arena *a, struct build_cache_spec *ret, struct cairn_err *err);
+
+/* Append what `cache:` of cairn.yaml names: each is read, and written unless it says otherwise.
+ * The array is made anew in a. Fails as build_cache_from_attrs(). */
+int build_caches_configured(const struct workspace_config *config, struct arena *a,
+                            struct build_cache_spec **specs, size_t *n, struct cairn_err *err);
 
 struct build_caches_opts {
 	const struct build_cache_spec *specs; /* borrowed until the caches are closed */

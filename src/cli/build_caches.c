@@ -23,6 +23,48 @@ struct opening {
 	size_t n;
 };
 
+/* --- cairn.yaml ------------------------------------------------------------------------ */
+
+/* A cache of cairn.yaml is read, and written unless it says otherwise. */
+static int add_configured(const char *file, const struct workspace_cache *c, struct arena *a,
+                          struct build_cache_spec *specs, size_t *n, struct cairn_err *err)
+{
+	const char *what = arena_printf(a, "%s:%u: cache", file, c->line);
+	const char **fallbacks = arena_array(a, const char *, c->fallbacks.len + 1);
+
+	for (size_t i = 0; i < c->fallbacks.len; i++)
+		fallbacks[i] = arena_cstr(a, c->fallbacks.ptr[i]);
+	for (int to = 0; to < 2 - c->read_only; to++) {
+		struct build_cache_spec *s = &specs[*n];
+
+		TRY(build_cache_from_attrs(what, c->type, &c->attrs, to == 1, a, s, err));
+		s->max = s->max || !image_kvs_get(&c->attrs, S("mode"));
+		s->no_image = true;
+		if (c->scope.len)
+			s->scope = arena_cstr(a, c->scope);
+		s->fallbacks = fallbacks;
+		s->n_fallbacks = c->fallbacks.len;
+		s->has_fallbacks = c->fallbacks.len > 0;
+		(*n)++;
+	}
+	return 0;
+}
+
+int build_caches_configured(const struct workspace_config *config, struct arena *a,
+                            struct build_cache_spec **specs, size_t *n, struct cairn_err *err)
+{
+	const struct workspace_caches *list = &config->caches;
+	struct build_cache_spec *all =
+		arena_array(a, struct build_cache_spec, *n + 2 * list->len + 1);
+
+	if (*n)
+		memcpy(all, *specs, *n * sizeof(*all));
+	*specs = all;
+	for (size_t i = 0; i < list->len; i++)
+		TRY(add_configured(config->file, &list->ptr[i], a, all, n, err));
+	return 0;
+}
+
 /* --- scopes --------------------------------------------------------------------------- */
 
 /* Scopes of a reference with a tag are its own. */

@@ -23,45 +23,6 @@ int build_remote_parse(struct build_run *r, struct cairn_err *err)
 	return 0;
 }
 
-/* A cache of cairn.yaml is read, and written unless it says otherwise. */
-static int add_configured(struct build_run *r, const struct workspace_cache *c,
-                          struct cairn_err *err)
-{
-	const char *what = arena_printf(r->a, "%s:%u: cache", r->ctx->config->file, c->line);
-	const char **fallbacks = arena_array(r->a, const char *, c->fallbacks.len + 1);
-
-	for (size_t i = 0; i < c->fallbacks.len; i++)
-		fallbacks[i] = arena_cstr(r->a, c->fallbacks.ptr[i]);
-	for (int to = 0; to < 2 - c->read_only; to++) {
-		struct build_cache_spec *s = &r->specs[r->n_specs];
-
-		TRY(build_cache_from_attrs(what, c->type, &c->attrs, to == 1, r->a, s, err));
-		s->max = s->max || !image_kvs_get(&c->attrs, S("mode"));
-		s->no_image = true;
-		if (c->scope.len)
-			s->scope = arena_cstr(r->a, c->scope);
-		s->fallbacks = fallbacks;
-		s->n_fallbacks = c->fallbacks.len;
-		s->has_fallbacks = c->fallbacks.len > 0;
-		r->n_specs++;
-	}
-	return 0;
-}
-
-static int add_all_configured(struct build_run *r, struct cairn_err *err)
-{
-	const struct workspace_caches *list = &r->ctx->config->caches;
-	struct build_cache_spec *all =
-		arena_array(r->a, struct build_cache_spec, r->n_specs + 2 * list->len + 1);
-
-	if (r->n_specs)
-		memcpy(all, r->specs, r->n_specs * sizeof(*all));
-	r->specs = all;
-	for (size_t i = 0; i < list->len; i++)
-		TRY(add_configured(r, &list->ptr[i], err));
-	return 0;
-}
-
 static const struct output *first_push(const struct build_run *r)
 {
 	for (size_t i = 0; i < r->oopts.n; i++)
@@ -177,7 +138,7 @@ int build_remote_open(struct build_run *r, struct cairn_err *err)
 	struct layer_blob_form form = { 0 };
 	struct build_caches_opts o = { .envp = r->ctx->envp, .platform = &r->gopts.platform };
 
-	TRY(add_all_configured(r, err));
+	TRY(build_caches_configured(r->ctx->config, r->a, &r->specs, &r->n_specs, err));
 	/* Also without caches: what the store only describes comes from where it once came from. */
 	open_session(r);
 	if (push) {

@@ -8,6 +8,7 @@
 #include "build_mounts.h"
 #include "build_output.h"
 #include "build_report.h"
+#include "build_state.h"
 #include "ctx.h"
 #include "settings.h"
 #include "util/clock.h"
@@ -205,6 +206,18 @@ static int write_metadata(struct build_run *r, const struct engine_image *im,
 	return write_file(r->o->metadata_file, strbuf_view(&text), err);
 }
 
+/* Who plans later builds an image too many when this fails; the image is there. */
+static void keep_state(struct build_run *r, const struct engine_image *im,
+                       const struct outputs_result *made)
+{
+	struct cairn_err err;
+
+	if (build_state_keep(r, im, made, &err) < 0)
+		build_run_warn(
+			r, str_of(arena_printf(r->a, "'cairn plan' will not know of this build: %s",
+		                               err.msg)));
+}
+
 static int finish(struct build_run *r, struct engine_image *im, struct cairn_err *err)
 {
 	const char **names = arena_array(r->a, const char *, r->o->tags.len + 1);
@@ -217,6 +230,7 @@ static int finish(struct build_run *r, struct engine_image *im, struct cairn_err
 	build_mounts_finish(r, 0);
 	TRY(build_remote_finish(r, im->n_steps, 0, err));
 	TRY(build_buildkit_export(r, err));
+	keep_state(r, im, &made);
 	result.image_id = arena_cstr(r->a, str_of(digest_text(&im->config_digest).s));
 	result.names = names;
 	TRY(write_file(r->o->iidfile, str_of(result.image_id), err));

@@ -158,6 +158,10 @@ int engine_image_register(struct store *s, const struct engine_image *image, str
 /* The definition key of the target: what the image is made of, before anything has run. */
 struct digest engine_key(const struct engine_build *b);
 
+/* The input key of the image (cache/define.h). identities: what stands for base images, by node id
+ * of the graph; see define_input(). */
+struct digest engine_input(const struct engine_build *b, const struct digest *identities);
+
 /* Describe all steps in r->steps, after engine_plan() (what would run) or after engine_run(),
  * whatever its end was; with the parts of their keys, values keyed by r->salt, or without.
  * Allocated in `a`; texts live as long as the build. */

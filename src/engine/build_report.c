@@ -128,6 +128,11 @@ struct digest engine_key(const struct engine_build *b)
 	return b->target->def_key;
 }
 
+struct digest engine_input(const struct engine_build *b, const struct digest *identities)
+{
+	return define_input(b->opts->graph, &b->opts->env, b->steps[0].define, identities);
+}
+
 void engine_report(const struct engine_build *b, bool parts, struct report *r, struct arena *a)
 {
 	r->n_steps = b->n < REPORT_STEPS_MAX ? b->n : REPORT_STEPS_MAX;

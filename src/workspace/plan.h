@@ -13,6 +13,8 @@
 
 #include "cache/cache.h"
 #include "images.h"
+#include "store/store.h"
+#include "util/pool.h"
 
 /* What is to be done about an image. */
 enum plan_verdict {
@@ -82,6 +84,45 @@ struct plan {
 	str base;      /* revision that changes are told from; "" = none */
 	str base_note; /* why there is none, or why another was taken; "" = nothing to say */
 };
+
+/* What making a plan needs; all is borrowed until plan_make() returns, but images. */
+struct plan_opts {
+	const struct ws_images *images;   /* outlive the plan */
+	struct ws_image *const *selected; /* in the order of building, with those they stand on */
+	size_t n_selected;
+	const char *root;              /* folder that paths of images are relative to */
+	struct store *store;           /* NULL: there is none yet */
+	struct pool *pool;             /* for files; never NULL */
+	struct pool *net;              /* for requests; NULL: pool */
+	struct key_env env;            /* as builds have it */
+	char *const *envp;             /* of arguments without a value; ends with NULL */
+	struct remote *const *remotes; /* caches that are asked what was built, in order */
+	size_t n_remotes;
+	bool pushed; /* an image that was never pushed has to be */
+
+	/* Find a base image; main thread; fits graph_opts.resolve_base. */
+	int (*resolve_base)(void *ctx, struct arena *arena, str ref,
+	                    const struct platform *platform, struct graph_base *ret,
+	                    struct cairn_err *err);
+	void *ctx;
+	/* The digest of the manifest that a tag of a registry points to; any thread. NULL: tags of
+	 * registries are not looked at. */
+	int (*tag)(void *ctx, const struct reference *ref, bool *ret_found, struct digest *ret,
+	           struct cairn_err *err);
+	void *tag_ctx;
+	void (*warn)(void *ctx, str text); /* one line for the user; main thread; never NULL */
+	void *warn_ctx;
+};
+
+/* Decide what is to be done about each selected image. An image that cannot be planned is
+ * PLAN_BUILD with `error`, and so is what stands on it.
+ *
+ * Fails as the store does, with CAIRN_E_NOT_FOUND when the root is not there, and
+ * with CAIRN_E_CANCELLED. */
+int plan_make(const struct plan_opts *o, struct plan **ret, struct cairn_err *err);
+
+/* The image of that name in the plan, or NULL. */
+struct plan_image *plan_get(const struct plan *p, str name);
 
 /* "skip", "retag", "build"; static. */
 const char *plan_verdict_name(enum plan_verdict v);

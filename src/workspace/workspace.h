@@ -3,6 +3,7 @@
  *	config.h     cairn.yaml: where it is and what stands in it
  *	conf_tree.h  a YAML text as a tree with positions
  *	images.h     the images of the repository: declared, of batch files, or found
+ *	plan.h       which of them need building, and why; plan_state.h what was built from what
  *	repo_files.h the files of a repository that are its own
  *	base_scan.h  which base images the Dockerfiles of a repository name
  *	base_lock.h  cairn.lock: the digests that base images are pinned to
@@ -18,6 +19,8 @@
 #include "conf_tree.h"
 #include "config.h"
 #include "images.h"
+#include "plan.h"
+#include "plan_state.h"
 #include "repo_files.h"
 
 #endif

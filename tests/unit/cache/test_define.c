@@ -40,12 +40,13 @@ static void keep_done(struct keep *k)
 	dockerfile_free(k->df);
 }
 
+static const struct key_env env = { .network = GRAPH_NET_HOST };
+
 static struct define_step *keys_of(const struct graph *g, struct arena *a)
 {
 	struct view_file vf[ARRAY_SIZE(files)] = { 0 };
 	struct view v = { vf, ARRAY_SIZE(files), false, S("the build context") };
 	struct define_step *steps = define_steps(g, a);
-	const struct key_env env = { .network = GRAPH_NET_HOST };
 	struct cairn_err err;
 
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
@@ -71,7 +72,7 @@ static struct digest input_of(const char *text)
 
 	lower(text, &k);
 	steps = keys_of(k.g, a);
-	d = define_input(k.g, &steps[k.g->target->last->id].key);
+	d = define_input(k.g, &env, steps, NULL);
 	keep_done(&k);
 	return d;
 }

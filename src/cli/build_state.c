@@ -1,0 +1,90 @@
+#include "build_state.h"
+
+#include "build_cache.h"
+#include "build_priv.h"
+#include "ctx.h"
+#include "util/clock.h"
+
+/* The commit that CI says it builds; nobody is asked for it. */
+static str commit_of(char *const *envp)
+{
+	static const char *const names[] = { "CAIRN_COMMIT", "GITHUB_SHA",
+		                             "CODEBUILD_RESOLVED_SOURCE_VERSION" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (ctx_env(envp, names[i]))
+			return str_of(ctx_env(envp, names[i]));
+	return S("");
+}
+
+/* "registry.example/path" of the first push. */
+static str pushed_to(const struct build_run *r)
+{
+	for (size_t i = 0; i < r->oopts.n; i++) {
+		const struct output *o = &r->oopts.outputs[i];
+		char name[REFERENCE_TEXT_MAX];
+		struct cairn_err ignored;
+		struct reference ref;
+
+		if (o->type == OUTPUT_REGISTRY && o->n_names &&
+		    reference_parse(str_of(o->names[0]), &ref, &ignored) == 0)
+			return str_of(arena_cstr(r->a, str_of(reference_name(&ref, name))));
+	}
+	return S("");
+}
+
+/* Images that were made here are known by their inputs in what stands on them. */
+static int identities(const struct build_run *r, struct digest **ret, struct cairn_err *err)
+{
+	const struct graph *g = r->graph;
+	struct digest *ids = arena_array(r->a, struct digest, g->n_nodes);
+
+	for (size_t i = 0; i < g->n_nodes; i++) {
+		struct digest input;
+
+		if (g->nodes[i]->kind != GRAPH_BASE ||
+		    digest_none(&g->nodes[i]->base.config_digest))
+			continue;
+		TRY(plan_state_input(r->store, &g->nodes[i]->base.config_digest, &input, err));
+		if (!digest_none(&input))
+			ids[i] = define_identity(&input);
+	}
+	*ret = ids;
+	return 0;
+}
+
+static bool same(const struct plan_known *a, const struct plan_known *b)
+{
+	return a->time && digest_eq(&a->config, &b->config) &&
+	       (digest_none(&b->manifest) || digest_eq(&a->manifest, &b->manifest));
+}
+
+int build_state_keep(struct build_run *r, const struct engine_image *im,
+                     const struct outputs_result *made, struct cairn_err *err)
+{
+	struct plan_known now = { .config = im->config_digest,
+		                  .repository = pushed_to(r),
+		                  .time = clock_now(),
+		                  .commit = commit_of(r->ctx->envp) };
+	struct plan_opts here = { .store = r->store };
+	struct plan_known old = { 0 };
+	struct digest *ids = NULL;
+	struct digest key;
+	str none;
+
+	if (store_read_only(r->store))
+		return 0;
+	if (now.repository.len && made->has_manifest)
+		now.manifest = made->manifest.digest;
+	else
+		now.repository = S("");
+	TRY(identities(r, &ids, err));
+	key = engine_input(r->build, ids);
+	TRY(plan_state_find(&here, &key, 1, r->a, &old, &none, err));
+	if (same(&old, &now))
+		return 0;
+	TRY(plan_state_put(r->store, &key, &now, err));
+	for (size_t i = 0; r->caches && i < r->caches->n_targets; i++)
+		TRY(plan_state_publish(r->caches->targets[i].remote, &key, &now, err));
+	return 0;
+}
