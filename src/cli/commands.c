@@ -7,6 +7,8 @@
 const struct cli_cmd *const cli_commands[] = {
 	&cmd_build,
 	&cmd_explain,
+	&cmd_plan,
+	&cmd_up,
 	&cmd_run,
 	&cmd_parse,
 	&cmd_import,

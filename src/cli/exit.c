@@ -22,6 +22,7 @@ static const struct exit_row rows[] = {
 	  "No answer from a network or a lock; may work later" },
 	{ EXIT_CODE_DISK_FULL, "disk-full",
 	  "No space is left where cairn writes: free some, or point CAIRN_HOME to another disk" },
+	{ EXIT_CODE_NOTHING, "nothing", "There was nothing to do (cairn up --exit-code)" },
 	{ EXIT_CODE_BUG, "bug", "cairn itself is broken; please report it" },
 	{ EXIT_CODE_INTERRUPTED, "interrupted", "Stopped by a signal; finished steps are kept" },
 	{ EXIT_CODE_RUN, "run", "cairn run failed before the command could run" },

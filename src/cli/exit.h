@@ -25,6 +25,7 @@ enum cli_exit {
 	EXIT_CODE_EXISTS = 10,      /* the thing is there already, or is in use */
 	EXIT_CODE_UNAVAILABLE = 11, /* a network or a lock gave no answer; may work later */
 	EXIT_CODE_DISK_FULL = 12,   /* no space is left where cairn writes */
+	EXIT_CODE_NOTHING = 13,     /* there was nothing to do, and that was asked */
 	EXIT_CODE_BUG = 70,         /* cairn itself is broken */
 	EXIT_CODE_INTERRUPTED = 75, /* stopped by a signal; finished steps are kept */
 	EXIT_CODE_RUN = 125,        /* `cairn run` failed before the command could run */

@@ -57,7 +57,7 @@ static int ask_tag(void *ctx, size_t i, struct cairn_err *err)
 static void add_retag(struct plan *p, struct plan_image *i, str tag)
 {
 	if (!i->retag.ptr)
-		i->retag.ptr = arena_array(p->arena, str, i->image->tags.len);
+		i->retag.ptr = arena_array(p->arena, str, i->image->tags.len + 1);
 	i->retag.ptr[i->retag.len++] = tag;
 	i->verdict = PLAN_RETAG;
 }
@@ -110,32 +110,39 @@ static int look_at_tags(struct plan *p, const struct plan_opts *o, struct cairn_
 	return r;
 }
 
-/* Names in the store of an image that is in no registry. */
+/* One name in the store of an image that is in no registry. */
+static int look_at_name(struct plan *p, const struct plan_opts *o, struct plan_image *i, str name,
+                        struct cairn_err *err)
+{
+	struct store_tag st = { 0 };
+	struct reference ref;
+	char text[REFERENCE_TEXT_MAX];
+	bool found = false, same;
+
+	if (reference_parse(name, &ref, err) < 0)
+		return 0;
+	TRY(store_tag_find(o->store, str_of(reference_text(&ref, text)), S(""), &st, &found, err));
+	same = found && digest_eq(&st.config, &i->known.config);
+	store_tag_done(&st);
+	if (same)
+		return 0;
+	add_retag(p, i, name);
+	i->why = str_of(arena_printf(p->arena, "%.*s %s", STR(name),
+	                             found ? "is another image" : "is missing"));
+	return 0;
+}
+
+/* An image without tags has its own name. */
 static int look_here(struct plan *p, const struct plan_opts *o, struct plan_image *i,
                      struct cairn_err *err)
 {
+	const struct ws_image *w = i->image;
+
 	if (i->verdict != PLAN_SKIP || !digest_none(&i->known.manifest) || !o->store)
 		return 0;
-	for (size_t t = 0; t < i->image->tags.len; t++) {
-		str tag = i->image->tags.ptr[t];
-		struct store_tag st = { 0 };
-		struct reference ref;
-		char text[REFERENCE_TEXT_MAX];
-		bool found = false, same;
-
-		if (reference_parse(tag, &ref, err) < 0)
-			continue;
-		TRY(store_tag_find(o->store, str_of(reference_text(&ref, text)), S(""), &st, &found,
-		                   err));
-		same = found && digest_eq(&st.config, &i->known.config);
-		store_tag_done(&st);
-		if (same)
-			continue;
-		add_retag(p, i, tag);
-		i->why = str_of(arena_printf(p->arena, "%.*s %s", STR(tag),
-		                             found ? "is another image" : "is missing"));
-	}
-	return 0;
+	for (size_t t = 0; t < w->tags.len; t++)
+		TRY(look_at_name(p, o, i, w->tags.ptr[t], err));
+	return w->tags.len ? 0 : look_at_name(p, o, i, w->name, err);
 }
 
 /* --- verdicts -------------------------------------------------------------------------- */

@@ -1,0 +1,109 @@
+#include "commands.h"
+#include "ctx.h"
+#include "plan_print.h"
+#include "plan_run.h"
+
+enum plan_format {
+	FORMAT_TABLE,
+	FORMAT_JSON,
+	FORMAT_GITHUB,
+	FORMAT_CODEBUILD,
+};
+
+static const char *const formats[] = { "table", "json", "github", "codebuild", NULL };
+
+struct plan_command {
+	struct plan_cmd_opts plan;
+	enum plan_format format;
+	bool json;
+	const char *explain;
+};
+
+static int explain(const struct plan_run *r, const char *name, FILE *out, struct cairn_err *err)
+{
+	const struct plan_image *i = plan_get(r->plan, str_of(name));
+
+	if (!i)
+		return cairn_fail(err, CAIRN_E_NOT_FOUND, "there is no image '%s' in the plan",
+		                  name);
+	plan_print_image(r->plan, i, out);
+	return 0;
+}
+
+static int show(const struct plan_run *r, const struct plan_command *o, struct cairn_err *err)
+{
+	struct cairn_ctx *ctx = r->ctx;
+
+	if (o->explain)
+		return explain(r, o->explain, ctx->out, err);
+	switch (o->json ? FORMAT_JSON : o->format) {
+	case FORMAT_JSON:
+		plan_print_json(r->plan, ctx->out);
+		break;
+	case FORMAT_GITHUB:
+		return plan_print_github(r->plan, ctx_env(ctx->envp, "GITHUB_OUTPUT"),
+		                         ctx_env(ctx->envp, "GITHUB_STEP_SUMMARY"), ctx->out, err);
+	case FORMAT_CODEBUILD:
+		plan_print_codebuild(r->plan, ctx->out);
+		break;
+	case FORMAT_TABLE:
+		plan_print_table(r->plan, ctx->out);
+		break;
+	}
+	return 0;
+}
+
+static int run(struct cli_call *call, struct cairn_err *err)
+{
+	const struct plan_command *o = call->opts;
+	struct plan_run r cleanup_plan_run = { 0 };
+
+	TRY(plan_run(&r, call->ctx, &o->plan, (const char *const *)call->argv, (size_t)call->argc,
+	             err));
+	return show(&r, o, err);
+}
+
+#define T struct plan_command
+
+static const struct cli_opt opts[] = {
+	{ "bake", 0, OPT_STRING(T, plan.bake), .arg = "FILE", .hint = CLI_HINT_FILE,
+	  .help = "Read the images from docker-bake.json or a compose file" },
+	SETTINGS_OPTION(T, plan.config),
+	{ "explain", 0, OPT_STRING(T, explain), .arg = "IMAGE",
+	  .help = "Tell everything about one image" },
+	{ "format", 0, OPT_ENUM(T, format, formats), .arg = "table|json|github|codebuild",
+	  .help = "How to print: for people, as JSON, for GitHub Actions, as a batch of CodeBuild" },
+	{ "json", 0, OPT_FLAG(T, json), .help = "Print JSON" },
+	{ "pushed", 0, OPT_FLAG(T, plan.pushed),
+	  .help = "An image that was built and never pushed is to be built" },
+	{ 0 },
+};
+
+static const struct cli_example examples[] = {
+	{ "cairn plan", "which images of this repository need building, and why" },
+	{ "cairn plan --explain api", "everything about one image" },
+	{ "cairn plan --format github", "in a workflow: a matrix for the job that builds" },
+	{ 0 },
+};
+
+const struct cli_cmd cmd_plan = {
+	.name = "plan",
+	.group = "Building",
+	.summary = "Show which images of a repository need building, and why",
+	.description =
+		"The images are those of cairn.yaml, of --bake FILE, or every Dockerfile of the repository. "
+		"What decides is content: an image's input key is made of what its Dockerfile means, the files "
+		"that its steps can reach, its arguments, its base images and the images it stands on. When an "
+		"image with the same input was built before, here or by anybody who shares the caches of "
+		"cairn.yaml, it is not built again: whichever commit it was built from, and whatever git says.\n"
+		"\n"
+		"Nothing is built and nothing is written but what the store remembers of files. The exit code is "
+		"0 whatever is to be done; docs/plan.md describes the formats.",
+	.args = "[OPTIONS] [IMAGE|GROUP|PATTERN...]",
+	.max_args = CLI_ARGS_ANY,
+	.needs = CLI_NEED_HOME | CLI_NEED_STORE,
+	.opts = opts,
+	.opts_size = sizeof(T),
+	.run = run,
+	.examples = examples,
+};
