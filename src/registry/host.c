@@ -187,6 +187,7 @@ static int send_authorized(struct registry *r, struct host *h, const struct regi
 
 	for (int tries = 0;; tries++) {
 		cleanup_secret char *authorization = NULL;
+		bool again = false;
 		int rc;
 
 		(void)pthread_mutex_lock(&h->lock);
@@ -196,7 +197,7 @@ static int send_authorized(struct registry *r, struct host *h, const struct regi
 		req->authorization = authorization;
 		TRY(http_send(r->opts.http, req, resp, err));
 		req->authorization = NULL;
-		if (resp->status != 401 && !login_expired(&h->login, authorization, resp)) {
+		if (resp->status != 401 && !(authorization && login_expired(&h->login, resp))) {
 			if (authorization && (resp->status < 400 || resp->status == 404))
 				atomic_store(&h->login.worked, true);
 			return 0;
@@ -204,8 +205,10 @@ static int send_authorized(struct registry *r, struct host *h, const struct regi
 		if (tries == 2) /* one for a token that has expired, one for a fresh one */
 			return resp->status == 401 ? refused(h, call, err) : 0;
 		(void)pthread_mutex_lock(&h->lock);
-		rc = login_answer(&h->login, scope, authorization, resp, err);
+		rc = login_answer(&h->login, scope, authorization, resp, &again, err);
 		(void)pthread_mutex_unlock(&h->lock);
+		if (rc == 0 && !again)
+			return 0;
 		TRY(rc);
 	}
 }

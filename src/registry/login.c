@@ -334,15 +334,18 @@ static int answer_bearer(struct login *l, const struct auth_challenge *c, const 
 	return fetch_token(l, scope, c->scope, err);
 }
 
-bool login_expired(const struct login *l, const char *sent, const struct http_response *resp)
+static bool says_expired(const struct http_response *resp)
 {
-	static const char says[] = "authorization token has expired";
+	static const char text[] = "authorization token has expired";
 
-	if (resp->status != 403 || !sent || !atomic_load(&l->worked))
-		return false;
+	return resp->body.len && memmem(resp->body.ptr, resp->body.len, text, strlen(text)) != NULL;
+}
+
+bool login_expired(const struct login *l, const struct http_response *resp)
+{
 	/* An answer to HEAD says nothing. */
-	return resp->body.len ? memmem(resp->body.ptr, resp->body.len, says, strlen(says)) != NULL
-	                      : aws_ecr_domain(l->domain, NULL);
+	return resp->status == 403 &&
+	       (resp->body.len ? says_expired(resp) : aws_ecr_domain(l->domain, NULL));
 }
 
 static int fail_no_challenge(const struct login *l, struct cairn_err *err)
@@ -354,7 +357,7 @@ static int fail_no_challenge(const struct login *l, struct cairn_err *err)
 }
 
 int login_answer(struct login *l, const char *scope, const char *sent,
-                 const struct http_response *resp, struct cairn_err *err)
+                 const struct http_response *resp, bool *ret_again, struct cairn_err *err)
 {
 	cleanup_secret char *known = authorization(l, scope);
 	cleanup_arena struct arena *a = arena_new();
@@ -362,10 +365,14 @@ int login_answer(struct login *l, const char *scope, const char *sent,
 	struct auth_challenge c;
 	bool renewed = false;
 
+	*ret_again = true;
 	if (known && (!sent || strcmp(known, sent) != 0))
 		return 0; /* another thread was here */
-	if (resp->status != 401)
-		return renew(l, &renewed, err);
+	if (resp->status != 401) {
+		if (says_expired(resp))
+			atomic_store(&l->worked, true); /* so it has, for somebody */
+		return renew(l, ret_again, err);
+	}
 	TRY(look_up(l, err));
 	if (header[0] == '\0') {
 		TRY(renew(l, &renewed, err));

@@ -45,15 +45,15 @@ void login_done(struct login *l);
  * server that is known for a scope that is not. */
 int login_known(struct login *l, const char *scope, char **ret, struct cairn_err *err);
 
-/* Does this answer say that what we are known by has expired, though it is no 401? ECR says so with
- * a 403. `sent` as below. Needs no lock. */
-bool login_expired(const struct login *l, const char *sent, const struct http_response *resp);
+/* May this answer say that what we are known by has expired, though it is no 401? ECR says so with
+ * a 403. Needs no lock. */
+bool login_expired(const struct login *l, const struct http_response *resp);
 
 /* Answer a 401, or what login_expired() is true of. `sent` is what the refused request had as
- * Authorization, or NULL.  After success login_known() knows something new. Fails as http_send()
- * and with CAIRN_E_AUTH. */
+ * Authorization, or NULL.  *ret_again: login_known() knows something new; always so after success
+ * with a 401.  Fails as http_send() and with CAIRN_E_AUTH. */
 int login_answer(struct login *l, const char *scope, const char *sent,
-                 const struct http_response *resp, struct cairn_err *err);
+                 const struct http_response *resp, bool *ret_again, struct cairn_err *err);
 
 /* What the user can do about a refusal. Static. */
 const char *login_hint(const struct login *l);
