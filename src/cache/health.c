@@ -11,6 +11,8 @@
 struct health {
 	struct health_opts opts;
 	pthread_mutex_t lock; /* of what is not atomic */
+	void (*warn)(void *ctx, str text);
+	void *warn_ctx;
 	unsigned refs;
 	_Atomic(int64_t) heard; /* when the server last answered somebody; 0: never */
 	_Atomic(int64_t) until; /* it is down, and not asked before; 0: it is up */
@@ -61,6 +63,14 @@ void health_unref(struct health *h)
 		return;
 	(void)pthread_mutex_destroy(&h->lock);
 	free(h);
+}
+
+void health_listen(struct health *h, void (*warn)(void *ctx, str text), void *ctx)
+{
+	(void)pthread_mutex_lock(&h->lock);
+	h->warn = warn;
+	h->warn_ctx = ctx;
+	(void)pthread_mutex_unlock(&h->lock);
 }
 
 /* --- up and down; with the lock ------------------------------------------------- */
@@ -177,6 +187,8 @@ int health_end(struct health_call *c, int rc, const struct cairn_err *err)
 {
 	struct health *h = c->h;
 	char text[WHY_MAX + 512];
+	void (*warn)(void *ctx, str text);
+	void *ctx;
 	bool tell;
 
 	if (!h)
@@ -190,9 +202,11 @@ int health_end(struct health_call *c, int rc, const struct cairn_err *err)
 		               "the cache %.300s does not answer (%s); going on without it, it is "
 		               "asked again after %lld s",
 		               c->name, h->why, (long long)(h->pause / CLOCK_SEC));
+	warn = h->warn;
+	ctx = h->warn_ctx;
 	(void)pthread_mutex_unlock(&h->lock);
-	if (tell && h->opts.warn)
-		h->opts.warn(h->opts.ctx, str_of(text));
+	if (tell && warn)
+		warn(ctx, str_of(text));
 	return rc;
 }
 

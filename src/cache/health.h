@@ -35,9 +35,7 @@
 #define HEALTH_STRIKES 3
 
 struct health_opts {
-	int64_t first, probe, pause;       /* ns; 0: the values above */
-	void (*warn)(void *ctx, str text); /* one line for the user; any thread; may be NULL */
-	void *ctx;
+	int64_t first, probe, pause; /* ns; 0: the values above */
 };
 
 struct health;
@@ -45,6 +43,9 @@ struct health;
 struct health *health_new(const struct health_opts *opts);
 struct health *health_ref(struct health *h); /* returns h; NULL is fine */
 void health_unref(struct health *h);         /* NULL is fine; no call may be running */
+
+/* Who is told, from now on: one line for the user, once; from any thread. NULL: nobody. */
+void health_listen(struct health *h, void (*warn)(void *ctx, str text), void *ctx);
 
 /* A call that runs. Lives where the caller wants it, at one place. */
 struct health_call {

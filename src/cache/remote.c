@@ -2,6 +2,7 @@
 #include "remote_priv.h"
 
 #include "util/json.h"
+#include "util/vec.h"
 
 /* --- scopes ------------------------------------------------------------------ */
 
@@ -112,7 +113,7 @@ const char *remote_repository(const struct remote *r)
 /* How long a call waits without a sign once there was one. A server looks at a document's blobs,
  * and hashes what it was sent, before it answers. */
 #define READ_PATIENCE   HEALTH_FIRST
-#define WRITE_PATIENCE  (15 * CLOCK_SEC)
+#define WRITE_PATIENCE  (8 * CLOCK_SEC)
 #define HASHED_A_SECOND (1u << 20) /* bytes, by the slowest */
 #define PATIENCE_MAX    (60 * CLOCK_SEC)
 
@@ -139,26 +140,60 @@ static int end(struct remote *r, struct health_call *call, int rc, struct cairn_
 	return health_end(call, rc, err) < 0 ? cairn_wrap(err, "cache %s", r->name) : 0;
 }
 
-/* Do they depend on one server? */
-static bool same_server(const struct remote *a, const struct remote *b)
-{
-	const char *x = remote_repository(a), *y = remote_repository(b);
+/* A server, and how it is. */
+struct watched {
+	char *server; /* owned */
+	struct health *health;
+};
 
-	if (!x || !y)
-		return remote_same_place(a, b);
-	return strcspn(x, "/") == strcspn(y, "/") && strncmp(x, y, strcspn(x, "/")) == 0;
+struct remote_watch {
+	VEC(struct watched) list;
+};
+
+struct remote_watch *remote_watch_new(void)
+{
+	return xcalloc(1, sizeof(struct remote_watch));
 }
 
-void remote_watch(struct remote *const *list, size_t n, void (*warn)(void *ctx, str text),
-                  void *ctx)
+void remote_watch_free(struct remote_watch *w)
+{
+	if (!w)
+		return;
+	vec_foreach (s, &w->list) {
+		free(s->server);
+		health_unref(s->health);
+	}
+	vec_free(&w->list);
+	free(w);
+}
+
+/* What they depend on: a registry, else the place itself. Owned. */
+static char *server_of(const struct remote *r)
+{
+	const char *repository = remote_repository(r);
+
+	return repository ? str_dup(str_n(repository, strcspn(repository, "/")))
+	                  : xasprintf("%s %s", r->name, r->server ? r->server : "");
+}
+
+static struct health *health_of(struct remote_watch *w, const struct remote *r)
+{
+	cleanup_free char *server = server_of(r);
+
+	vec_foreach (s, &w->list)
+		if (strcmp(s->server, server) == 0)
+			return s->health;
+	vec_push(&w->list,
+	         (struct watched){ steal_ptr(&server), health_new(&(struct health_opts){ 0 }) });
+	return vec_last(&w->list)->health;
+}
+
+void remote_watch(struct remote_watch *w, struct remote *const *list, size_t n,
+                  void (*warn)(void *ctx, str text), void *ctx)
 {
 	for (size_t i = 0; i < n; i++) {
-		for (size_t k = 0; k < i && !list[i]->health; k++)
-			if (same_server(list[i], list[k]))
-				list[i]->health = health_ref(list[k]->health);
-		if (!list[i]->health)
-			list[i]->health =
-				health_new(&(struct health_opts){ .warn = warn, .ctx = ctx });
+		list[i]->health = health_ref(health_of(w, list[i]));
+		health_listen(list[i]->health, warn, ctx);
 	}
 }
 

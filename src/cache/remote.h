@@ -173,13 +173,21 @@ const char *remote_repository(const struct remote *r);
 
 /* --- one that does not answer ---------------------------------------------------- */
 
+/* What is known about servers. Outlives remotes, so that a second attempt of a build does not wait
+ * for them once more. */
+struct remote_watch;
+struct remote_watch *remote_watch_new(void);
+void remote_watch_free(struct remote_watch *w); /* NULL is fine */
+
 /* From now on it is remembered that a server does not answer: its calls wait a few seconds for its
  * first sign, and after one that waited in vain all of them fail at once (CAIRN_E_TRANSIENT), for
- * half a minute and then again as long as it does not answer: health.h has the numbers. `warn` gets
- * one line for each server, from any thread. Remotes of one registry stand and fall together.
- * Before the first call; the list is not kept. */
-void remote_watch(struct remote *const *list, size_t n, void (*warn)(void *ctx, str text),
-                  void *ctx);
+ * half a minute and then again as long as it does not answer: health.h has the numbers. Remotes of
+ * one registry stand and fall together.
+ *
+ * Before the first call of these remotes; the list is not kept, and w only used here.
+ * warn  gets one line for each server, from any thread, as long as the remotes live */
+void remote_watch(struct remote_watch *w, struct remote *const *list, size_t n,
+                  void (*warn)(void *ctx, str text), void *ctx);
 
 /* Did that line tell the user all there is to say about this failure? */
 bool remote_told(const struct remote *r, const struct cairn_err *err);

@@ -52,6 +52,7 @@ struct build_run {
 	struct build_caches *caches;
 	struct build_imports *imports; /* in a; NULL until they were asked for */
 	struct supply_doubts *doubts;  /* borrowed: outlives an attempt */
+	struct remote_watch *watch;    /* likewise; never NULL */
 	struct supply *supply;
 	struct publisher *publisher;
 	struct mount_cache *mounts; /* NULL: cache mounts stay on this machine */

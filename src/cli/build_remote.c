@@ -110,7 +110,8 @@ static void open_supply(struct build_run *r)
 		                 .warn = build_warnings_add,
 		                 .warn_ctx = r->warnings };
 
-	remote_watch(r->caches->opened, r->caches->n_opened, build_warnings_add, r->warnings);
+	remote_watch(r->watch, r->caches->opened, r->caches->n_opened, build_warnings_add,
+	             r->warnings);
 	r->supply = supply_new(&o);
 }
 

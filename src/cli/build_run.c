@@ -391,7 +391,9 @@ static int build_once(struct build_run *template, int *ret_status, bool *ret_aga
 {
 	const struct cli_build_opts *o = template->o;
 	struct cairn_ctx *ctx = template->ctx;
-	struct build_run r = { .o = o, .ctx = ctx, .doubts = template->doubts };
+	struct build_run r = {
+		.o = o, .ctx = ctx, .doubts = template->doubts, .watch = template->watch
+	};
 	struct engine_image im = { 0 };
 	int got;
 
@@ -436,7 +438,7 @@ static int build_once(struct build_run *template, int *ret_status, bool *ret_aga
 int build_explain(const struct cli_build_opts *o, struct cairn_ctx *ctx, bool json,
                   struct cairn_err *err)
 {
-	struct build_run r = { .o = o, .ctx = ctx, .explain = true };
+	struct build_run r = { .o = o, .ctx = ctx, .explain = true, .watch = remote_watch_new() };
 	struct report rep;
 	int got = start(&r, false, err);
 
@@ -449,6 +451,7 @@ int build_explain(const struct cli_build_opts *o, struct cairn_ctx *ctx, bool js
 	else if (got == 0)
 		build_report_print(&rep, ctx->color_out, ctx->out);
 	run_done(&r);
+	remote_watch_free(r.watch);
 	return got;
 }
 
@@ -457,7 +460,9 @@ int build_explain(const struct cli_build_opts *o, struct cairn_ctx *ctx, bool js
 int build_run(const struct cli_build_opts *o, struct cairn_ctx *ctx, int *ret_status,
               struct cairn_err *err)
 {
-	struct build_run template = { .o = o, .ctx = ctx, .doubts = supply_doubts_new() };
+	struct build_run template = {
+		.o = o, .ctx = ctx, .doubts = supply_doubts_new(), .watch = remote_watch_new()
+	};
 	bool again = true;
 	int got = 0;
 
@@ -471,5 +476,6 @@ int build_run(const struct cli_build_opts *o, struct cairn_ctx *ctx, int *ret_st
 		got = build_once(&template, ret_status, &again, err);
 	}
 	supply_doubts_free(template.doubts);
+	remote_watch_free(template.watch);
 	return got;
 }

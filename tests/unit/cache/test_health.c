@@ -40,10 +40,11 @@ static int call(struct health *h, int rc, struct cairn_err *err)
 void test_health__down_and_told_once(void **state)
 {
 	struct told told = { 0 };
-	struct health *h = health_new(&(struct health_opts){ .warn = tell, .ctx = &told });
+	struct health *h = health_new(&(struct health_opts){ 0 });
 	struct cairn_err err;
 
 	(void)state;
+	health_listen(h, tell, &told);
 	assert_true(health_ready(h));
 	assert_fails(call(h, CAIRN_E_TRANSIENT, &err), CAIRN_E_TRANSIENT);
 	assert_string_equal(told.last, DOWN);
@@ -170,11 +171,11 @@ static void *use(void *ctx)
 void test_health__threads(void **state)
 {
 	struct told told = { 0 };
-	struct health *h =
-		health_new(&(struct health_opts){ .pause = 1, .warn = tell, .ctx = &told });
+	struct health *h = health_new(&(struct health_opts){ .pause = 1 });
 	pthread_t t[4];
 
 	(void)state;
+	health_listen(h, tell, &told);
 	for (size_t i = 0; i < ARRAY_SIZE(t); i++)
 		assert_int_equal(pthread_create(&t[i], NULL, use, h), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(t); i++)
@@ -183,9 +184,10 @@ void test_health__threads(void **state)
 	health_unref(h);
 }
 
-/* Remotes of one registry stand and fall together; a folder does not fall with them. */
-void test_health__shared_by_remotes(void **state)
+/* Each server is known by itself, and beyond the life of a remote. */
+void test_health__watched_remotes(void **state)
 {
+	struct remote_watch *w = remote_watch_new();
 	struct remote *list[2] = { NULL, NULL };
 	struct cairn_err err;
 
@@ -193,14 +195,19 @@ void test_health__shared_by_remotes(void **state)
 	assert_ok(remote_open_dir(harness_dir(), NULL, false, &list[0], &err));
 	assert_ok(remote_open_dir("/", NULL, true, &list[1], &err));
 	assert_true(remote_ready(list[0])); /* nobody watches */
-	remote_watch(list, 2, NULL, NULL);
+	remote_watch(w, list, 2, NULL, NULL);
 	assert_ptr_not_equal(list[0]->health, list[1]->health);
 	assert_fails(call(list[0]->health, CAIRN_E_TRANSIENT, &err), CAIRN_E_TRANSIENT);
 	assert_true(remote_told(list[0], &err));
 	assert_false(remote_ready(list[0]));
 	assert_true(remote_ready(list[1]));
+	remote_free(list[0]);
+	remote_free(list[1]);
+	assert_ok(remote_open_dir(harness_dir(), NULL, false, &list[0], &err));
+	remote_watch(w, list, 1, NULL, NULL);
+	assert_false(remote_ready(list[0]));
 	remote_retry(list[0]);
 	assert_true(remote_ready(list[0]));
 	remote_free(list[0]);
-	remote_free(list[1]);
+	remote_watch_free(w);
 }
