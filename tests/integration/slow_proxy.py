@@ -48,6 +48,13 @@ def stall(sent):
         threading.Event().wait()
 
 
+def hang_up(*sockets):
+    """Not only shut down: who goes on sending is to be told at once."""
+    for s in sockets:
+        quietly(s.shutdown, socket.SHUT_RDWR)
+        s.close()
+
+
 def upstream(client, server):
     sent, cut = 0, args.cut_upload
     while data := client.recv(65536):
@@ -56,8 +63,7 @@ def upstream(client, server):
         sent += len(data)
         if cut and sent > cut and may_cut_upload():
             note("cut upload")
-            for s in (client, server):
-                s.shutdown(socket.SHUT_RDWR)
+            hang_up(client, server)
             return
         server.sendall(data)
         stall(sent)
@@ -78,8 +84,7 @@ def downstream(client, server):
         stall(sent)
         if args.rate:
             time.sleep(len(data) / args.rate)
-    for s in (client, server):
-        s.shutdown(socket.SHUT_RDWR)
+    hang_up(client, server)
 
 
 def quietly(fn, *more):
