@@ -145,7 +145,7 @@ struct sandbox_spec {
 	size_t n_argv;
 	const char *const *env; /* "NAME=value"; replaces the environment */
 	size_t n_env;
-	const char *cwd;      /* absolute; must exist inside; NULL = "/" */
+	const char *cwd;      /* absolute; made inside when it is missing; NULL = "/" */
 	const char *hostname; /* NULL = "buildkitsandbox", as BuildKit */
 
 	uid_t uid;

@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 
+#include "sandbox_path.h"
 #include "sandbox_seccomp.h"
 #include "sandbox_setup.h"
 #include "util/fs.h"
@@ -88,6 +89,23 @@ static void adopt_stdio(const struct sandbox_spec *s)
 	(void)fchown(2, s->uid, (gid_t)-1);
 }
 
+/* What an image names as its working directory need not be in its layers: Buildah's are not. It is
+ * made as runc makes it; no link leads that out of the root. */
+static int make_cwd(const char *cwd, struct cairn_err *err)
+{
+	cleanup_fd int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct sandbox_path p;
+	int r = 0;
+
+	if (root < 0)
+		return cairn_fail_sys(err, "the root");
+	TRY(sandbox_path_find(root, cwd, &p, err));
+	if (p.rest[0])
+		r = fs_mkdir_p(p.fd, p.rest, 0755, err);
+	close(p.fd);
+	return r;
+}
+
 /* The working directory, and proof that it is inside: a descriptor of the host left
  * open could have led the path out (CVE-2024-21626). */
 static int enter_cwd(const struct sandbox_spec *s, struct cairn_err *err)
@@ -95,9 +113,8 @@ static int enter_cwd(const struct sandbox_spec *s, struct cairn_err *err)
 	const char *cwd = s->cwd ? s->cwd : "/";
 	char real[PATH_MAX];
 
-	if (chdir(cwd) < 0 && errno == ENOENT)
-		return cairn_fail(err, CAIRN_E_NOT_FOUND, "working directory '%s' does not exist",
-		                  cwd);
+	if (chdir(cwd) < 0 && errno == ENOENT && make_cwd(cwd, err) < 0)
+		return cairn_wrap(err, "working directory '%s'", cwd);
 	if (chdir(cwd) < 0)
 		return cairn_fail_sys(err, "working directory '%s'", cwd);
 	/* Not getcwd(3): it would search for a name when the kernel says "(unreachable)". */
@@ -213,8 +230,8 @@ int setup_exec(const struct sandbox_job *job, int alive, struct cairn_err *err)
 	for (size_t i = 0; i < s->n_limits; i++)
 		TRY(set_limit(&s->limits[i], err));
 	adopt_stdio(s);
-	TRY(enter_cwd(s, err));
 	(void)umask(022);
+	TRY(enter_cwd(s, err));
 	/* A session keyring of its own: not the host's user's keys. ENOSYS, EDQUOT: none. */
 	(void)syscall(SYS_keyctl, 1 /* KEYCTL_JOIN_SESSION_KEYRING */, NULL);
 	TRY(drop_bounding(s->caps, err));

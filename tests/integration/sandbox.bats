@@ -145,9 +145,22 @@ upper() {
 	has "$output" "cannot execute '/etc/passwd': Permission denied"
 }
 
-@test "a missing working directory is an error that names it" {
-	run box --cwd /nowhere -- /bin/true
-	has "$output" "working directory '/nowhere' does not exist"
+@test "a missing working directory is made, inside of the root" {
+	is "$(sh_in 'umask 077; pwd; stat -c "%a %u" . ..' --cwd /nowhere/at/all)" $'/nowhere/at/all\n755 0\n755 0'
+	cp -r "$top/base" "$dir/low"
+	ln -s "$dir" "$dir/low/absolute"
+	ln -s ../../../../../../../tmp "$dir/low/climbs"
+	local link
+	for link in absolute climbs; do
+		"$bin/sandbox-tool" run --userns --dir "$dir" --lower "$dir/low" --cwd "/$link/made/$$" -- /bin/true
+	done
+	[ ! -e "$dir/made" ] && [ ! -e "/tmp/made/$$" ]
+	run box --cwd /data/file/below -- /bin/true
+	is "$status" 99
+	has "$output" "working directory '/data/file/below'"
+	run box --cwd /proc/nowhere -- /bin/true
+	is "$status" 99
+	has "$output" "working directory '/proc/nowhere'"
 }
 
 @test "a working directory outside of the root is refused, by whatever descriptor" {
