@@ -393,6 +393,45 @@ etc/group2" ]
 	[ "$("$CAIRN" run x cat /x)" = x ]
 }
 
+# A digest that changes here says that a kind of step makes something else than it did: then its
+# version in src/cache/keys.c has to be raised, or caches go on giving out what it made before.
+layers_made() { # STAGE
+	ok build --target "$1" --metadata-file "$BATS_TEST_TMPDIR/m" -o "type=oci,dest=$BATS_TEST_TMPDIR/made.tar" "$CTX"
+	tar -xOf "$BATS_TEST_TMPDIR/made.tar" "blobs/sha256/$(jq -r '."containerimage.config.digest"' "$BATS_TEST_TMPDIR/m" | cut -d: -f2)" |
+		jq -r '.rootfs.diff_ids[]'
+}
+
+@test "what steps make is what it was" {
+	export SOURCE_DATE_EPOCH=1500000000
+	local made
+	mkdir -p "$CTX/dir/sub"
+	echo a >"$CTX/dir/a.txt"
+	echo b >"$CTX/dir/sub/b.sh"
+	ln -s a.txt "$CTX/dir/link"
+	chmod 755 "$CTX/dir" "$CTX/dir/sub" "$CTX/dir/sub/b.sh"
+	chmod 640 "$CTX/dir/a.txt"
+	tar --numeric-owner --owner=7 --group=8 --sort=name --mtime=@1600000000 --format=gnu -C "$CTX" -cf "$CTX/dir.tar" dir
+	cat >"$CTX/Dockerfile" <<-'END'
+	FROM scratch AS files
+	COPY dir /copy/
+	COPY --chown=1:2 --chmod=700 dir/a.txt dir/sub /owned/
+	ADD dir.tar /add/
+	WORKDIR /work/er
+	FROM base
+	COPY --from=files / /from/
+	RUN mkdir -p /d/e && echo x >/d/x && ln /d/x /d/y && ln -s x /d/z && chmod 2751 /d && chown 3:4 /d/x && rm /bin/yes
+	END
+	made=$(layers_made files && layers_made '' | tail -n +2)
+	diff - <(echo "$made") <<-'END'
+	sha256:ca4266e66da878fa36963899ea37cc44aed777e17147dbceea1bce6fc8cacce8
+	sha256:5d64ce06164478096d8091309ce269e9a60f1a5c350059dec7e90cdcb43a7915
+	sha256:07f06f1cf59a064127ad778ffde50418b1a1395911b262df67be1cf43074773c
+	sha256:3fa5beb3589d42188f15e4363c44ea79f6c647a10d461517715625fa8f030ec5
+	sha256:81646c7c150edd46bf51f5848594708f0862fa7af70901456d352622018ce001
+	sha256:c767ff2d4ff4359e60a59268280ea8cf660c36017d1e8cd51ee5272765e28276
+	END
+}
+
 @test "500 layers are the limit, and said before anything is wrong" {
 	local i
 	{
