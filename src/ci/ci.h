@@ -4,12 +4,14 @@
  *	pipeline.h  what the CI files of a repository do
  *	check.h     what costs a pipeline time, or does nothing
  *	codebuild.h AWS CodeBuild: start builds, follow them, stop them
+ *	init.h      the CI files of a repository that has none
  */
 #ifndef CAIRN_CI_CI_H
 #define CAIRN_CI_CI_H
 
 #include "check.h"
 #include "codebuild.h"
+#include "init.h"
 #include "pipeline.h"
 #include "shell.h"
 

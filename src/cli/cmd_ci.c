@@ -8,11 +8,11 @@ const struct cli_cmd cmd_ci = {
 	.name = "ci",
 	.is_group = true,
 	.group = "Pipeline",
-	.summary = "CI services: look at what their files do",
+	.summary = "CI services: write their files, find what is slow in them",
 	.description =
 		"Knows GitHub's workflows (.github/), CodeBuild's buildspecs (buildspec*.yml), shell "
 		"scripts and Dockerfiles.",
-	.args = "check",
+	.args = "init|check",
 };
 
 struct check_opts {

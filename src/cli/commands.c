@@ -29,6 +29,7 @@ const struct cli_cmd *const cli_commands[] = {
 	&cmd_base_lock,
 	&cmd_base_update,
 	&cmd_ci,
+	&cmd_ci_init,
 	&cmd_ci_check,
 	&cmd_doctor,
 	&cmd_version,
