@@ -320,6 +320,7 @@ int images_load(const struct images_opts *opts, struct ws_images **ret, struct c
 
 	l.w = xcalloc(1, sizeof(*l.w));
 	l.a = l.w->arena = arena_new();
+	l.w->root = arena_cstr(l.a, str_of(l.config->root));
 	r = load(&l, opts->bake, err);
 	map_done(&l.names);
 	vec_free(&l.groups);

@@ -62,6 +62,7 @@ struct ws_image {
 
 struct ws_images {
 	struct arena *arena; /* owns everything */
+	const char *root;    /* absolute: what all paths are relative to */
 	struct ws_image *
 		*ptr; /* sorted by name until images_order(), then in the order of building */
 	size_t len;
