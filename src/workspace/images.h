@@ -1,8 +1,8 @@
 /* workspace/images.h - the images of a repository: what they are called, what they are built from.
  *
- * They come from `images:` of cairn.yaml; without it from a batch file (docker-bake.json, the
- * build sections of a compose file), if one is named; without that every Dockerfile of the
- * repository is an image (images_find()).  All paths are relative to the root of the workspace,
+ * They come from a batch file (docker-bake.json, the build sections of a compose file), if one is
+ * named; without it from `images:` of cairn.yaml; without that every Dockerfile of the repository is
+ * an image.  All paths are relative to the root of the workspace,
  * clean, with '/' between their parts and without one at the end; "." is the root itself.
  *
  * An image stands on another when its Dockerfile says FROM (or COPY --from, or a mount's from=)
