@@ -131,12 +131,11 @@ diff_ids() { # NAME
 
 # --- cairn ---------------------------------------------------------------------------
 
-ok() { # ARGUMENT...: of cairn; what it printed is in $output
+# What cairn printed is in $output, and shown where the test fails later.
+ok() { # ARGUMENT...
 	run "$CAIRN" "$@"
-	[ "$status" -eq 0 ] || {
-		echo "$output"
-		return 1
-	}
+	echo "$output" >&2
+	[ "$status" -eq 0 ]
 }
 
 fails() { # STATUS ARGUMENT...
