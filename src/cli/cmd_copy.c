@@ -1,4 +1,5 @@
 #include "commands.h"
+#include "copy_archive.h"
 #include "settings.h"
 #include "transfer.h"
 #include "util/json.h"
@@ -12,7 +13,9 @@ struct copy_opts {
 
 struct copying {
 	struct registry *registry;
-	struct reference src, dst;
+	const char *src_file, *dst_file; /* archives; NULL: none */
+	struct copy_archive src_dir, dst_dir;
+	struct registry_end src, dst;
 	struct registry_copy_opts opts;
 	struct digest digest;
 	uint64_t moved;
@@ -22,7 +25,8 @@ static int copy(void *ctx, struct cairn_err *err)
 {
 	struct copying *c = ctx;
 
-	return registry_copy(c->registry, &c->src, &c->dst, &c->opts, &c->digest, &c->moved, err);
+	return registry_copy_ends(c->registry, &c->src, &c->dst, &c->opts, &c->digest, &c->moved,
+	                          err);
 }
 
 static void print(struct cli_call *call, const struct transfer *t, const struct copying *c)
@@ -30,10 +34,12 @@ static void print(struct cli_call *call, const struct transfer *t, const struct 
 	const struct copy_opts *o = call->opts;
 	cleanup_json json_t *j = json_object();
 	struct strbuf out cleanup_strbuf;
-	char name[REFERENCE_TEXT_MAX], summary[96];
+	char text[REFERENCE_TEXT_MAX], summary[96];
+	const char *name = call->argv[1];
 
 	strbuf_init(&out, 1u << 20);
-	(void)reference_familiar(&c->dst, name);
+	if (!c->dst.layout)
+		name = reference_familiar(&c->dst.ref, text);
 	if (o->json) {
 		json_object_set_new(j, "name", json_string(name));
 		json_object_set_new(j, "digest", json_string(digest_text(&c->digest).s));
@@ -48,43 +54,136 @@ static void print(struct cli_call *call, const struct transfer *t, const struct 
 	}
 }
 
-/* A name without tag and digest has got "latest"; DST takes over SRC's tag when it has none itself.
- */
-static void take_tag(const char *word, const struct reference *src, struct reference *dst)
+/* "DIR[:TAG]" behind a prefix: a tag has no slash. */
+static int parse_layout(const char *word, const char *prefix, struct arena *a,
+                        struct registry_end *ret, struct cairn_err *err)
+{
+	const char *path = word + strlen(prefix), *colon = strrchr(path, ':');
+	struct reference probe;
+
+	*ret = (struct registry_end){ .layout = path, .shown = word };
+	if (colon && !strchr(colon, '/')) {
+		ret->layout = arena_cstr(a, str_n(path, (size_t)(colon - path)));
+		ret->shown = arena_printf(a, "%s%s", prefix, ret->layout);
+		if (reference_parse(str_of(arena_printf(a, "x:%s", colon + 1)), &probe, err) < 0)
+			return cairn_fail(err, CAIRN_E_USAGE, "'%s': '%s' is no tag", word,
+			                  colon + 1);
+		(void)snprintf(ret->ref.tag, sizeof(ret->ref.tag), "%s", colon + 1);
+	}
+	if (*ret->layout)
+		return 0;
+	return cairn_fail(err, CAIRN_E_USAGE, "'%s': give %sPATH[:TAG]", word, prefix);
+}
+
+/* *ret_file: an archive, which goes through a folder. */
+static int parse_end(const char *word, struct arena *a, struct registry_end *ret,
+                     const char **ret_file, struct cairn_err *err)
+{
+	static const struct {
+		const char *prefix;
+		bool is_file, unsupported;
+	} kinds[] = {
+		{ "oci:", false, false },
+		{ "oci-archive:", true, false },
+		{ "docker-archive:", true, true },
+		{ "docker-daemon:", false, true },
+		{ "containers-storage:", false, true },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		if (!str_starts(str_of(word), str_of(kinds[i].prefix)))
+			continue;
+		if (kinds[i].unsupported)
+			return cairn_fail(err, CAIRN_E_UNSUPPORTED,
+			                  "'%s': %s is not built; give an image of a registry, "
+			                  "oci:FOLDER[:TAG] or oci-archive:FILE[:TAG]",
+			                  word, kinds[i].prefix);
+		TRY(parse_layout(word, kinds[i].prefix, a, ret, err));
+		*ret_file = kinds[i].is_file ? ret->layout : NULL;
+		return 0;
+	}
+	*ret = (struct registry_end){ 0 };
+	return transfer_reference(word, &ret->ref, err);
+}
+
+/* Does the word say a tag or a digest? A name without both has got "latest". */
+static bool is_tagged(const char *word, const struct registry_end *end)
 {
 	const char *slash = strrchr(word, '/');
 
-	if (!digest_none(&dst->digest) || strchr(slash ? slash : word, ':'))
+	return end->layout ? end->ref.tag[0] != '\0'
+	                   : !digest_none(&end->ref.digest) ||
+	                             strchr(slash ? slash : word, ':') != NULL;
+}
+
+/* DST takes over SRC's tag when it has none itself. */
+static void take_tag(const char *word, const struct registry_end *src, struct registry_end *dst)
+{
+	if (is_tagged(word, dst))
 		return;
-	if (src->tag[0])
-		(void)snprintf(dst->tag, sizeof(dst->tag), "%s", src->tag);
-	else
-		dst->digest = src->digest;
+	if (src->ref.tag[0])
+		(void)snprintf(dst->ref.tag, sizeof(dst->ref.tag), "%s", src->ref.tag);
+	else if (!dst->layout && !src->layout)
+		dst->ref.digest = src->ref.digest;
+}
+
+static int open_archives(struct copying *c, struct cairn_err *err)
+{
+	if (c->src_file) {
+		TRY(copy_archive_unpack(c->src_file, &c->src_dir, err));
+		c->src.layout = c->src_dir.dir;
+	}
+	if (c->dst_file) {
+		TRY(copy_archive_begin(c->dst_file, &c->dst_dir, err));
+		c->dst.layout = c->dst_dir.dir;
+	}
+	return 0;
+}
+
+static int parse(struct cli_call *call, struct arena *a, struct copying *c, struct cairn_err *err)
+{
+	const struct copy_opts *o = call->opts;
+	struct platform *platforms = NULL;
+
+	TRY(parse_end(call->argv[0], a, &c->src, &c->src_file, err));
+	TRY(parse_end(call->argv[1], a, &c->dst, &c->dst_file, err));
+	take_tag(call->argv[1], &c->src, &c->dst);
+	TRY(transfer_platforms(&o->platforms, a, &platforms, &c->opts.n_platforms, err));
+	c->opts.platforms = platforms;
+	c->opts.parallel = (unsigned)o->jobs;
+	return 0;
+}
+
+static int run_copy(struct cli_call *call, struct copying *c, struct cairn_err *err)
+{
+	const struct copy_opts *o = call->opts;
+	cleanup_transfer struct transfer *t = NULL;
+	struct transfer_work work = { .run = copy, .ctx = c };
+	cleanup_free char *what = xasprintf("copying %s", call->argv[0]);
+
+	TRY(settings_load(call->ctx, o->config, ".", err));
+	TRY(transfer_new(call->ctx, what, o->quiet, &t, err));
+	TRY(open_archives(c, err));
+	c->registry = transfer_registry(t);
+	c->opts.progress = transfer_progress(t);
+	TRY(transfer_run(t, &work, err));
+	if (c->dst_file)
+		TRY(copy_archive_pack(&c->dst_dir, c->dst_file, err));
+	print(call, t, c);
+	return 0;
 }
 
 static int run(struct cli_call *call, struct cairn_err *err)
 {
-	const struct copy_opts *o = call->opts;
-	cleanup_transfer struct transfer *t = NULL;
 	cleanup_arena struct arena *a = arena_new();
-	cleanup_free char *what = NULL;
-	struct copying c = { .opts.parallel = (unsigned)o->jobs };
-	struct transfer_work work = { .run = copy, .ctx = &c };
-	struct platform *platforms = NULL;
+	struct copying c = { 0 };
+	int rc = parse(call, a, &c, err);
 
-	TRY(transfer_reference(call->argv[0], &c.src, err));
-	TRY(transfer_reference(call->argv[1], &c.dst, err));
-	take_tag(call->argv[1], &c.src, &c.dst);
-	TRY(transfer_platforms(&o->platforms, a, &platforms, &c.opts.n_platforms, err));
-	TRY(settings_load(call->ctx, o->config, ".", err));
-	what = xasprintf("copying %s", call->argv[0]);
-	TRY(transfer_new(call->ctx, what, o->quiet, &t, err));
-	c.registry = transfer_registry(t);
-	c.opts.platforms = platforms;
-	c.opts.progress = transfer_progress(t);
-	TRY(transfer_run(t, &work, err));
-	print(call, t, &c);
-	return 0;
+	if (rc == 0)
+		rc = run_copy(call, &c, err);
+	copy_archive_done(&c.src_dir);
+	copy_archive_done(&c.dst_dir);
+	return rc;
 }
 
 #define T struct copy_opts
@@ -104,13 +203,15 @@ static const struct cli_example examples[] = {
 	  "all platforms, to your registry" },
 	{ "cairn copy registry.example/app:ci registry.example/app:1.2",
 	  "another tag: one small request, no layers" },
+	{ "cairn copy registry.example/app:1 oci:/media/stick/images:1",
+	  "into a folder; the other way round on the other side" },
 	{ 0 },
 };
 
 const struct cli_cmd cmd_copy = {
 	.name = "copy",
 	.group = "Registries",
-	.summary = "Copy an image from registry to registry",
+	.summary = "Copy an image from registry to registry, or from and to OCI layouts",
 	.description =
 		"Copies an image, or an index with all its platforms, byte for byte: digests stay what "
 		"they were. What the target has is not moved; within one registry layers are mounted "
@@ -118,7 +219,13 @@ const struct cli_cmd cmd_copy = {
 		"touching its disk, is verified on the way, and a transfer that breaks goes on where it "
 		"was. The store is not used.\n\n"
 		"With one --platform the target is that image alone; with several, an index of those.\n\n"
-		"Without a tag DST gets SRC's.",
+		"Without a tag DST gets SRC's.\n\n"
+		"SRC and DST are names of images, oci:FOLDER[:TAG], an OCI image layout, or "
+		"oci-archive:FILE[:TAG], the same in a tar, as skopeo and 'cairn build --output type=oci' "
+		"write them, for machines that no registry reaches. A folder that is written keeps the "
+		"images it has, and blobs that are there stay; an archive is replaced. Archives go through "
+		"a folder: below TMPDIR (/var/tmp) when they are read, beside the file when they are "
+		"written.",
 	.args = "[OPTIONS] SRC DST",
 	.min_args = 2,
 	.max_args = 2,

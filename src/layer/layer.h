@@ -29,6 +29,7 @@
 #include "snapshot.h"
 #include "stream.h"
 #include "tar.h"
+#include "tar_read.h"
 #include "tree.h"
 #include "unpack.h"
 #include "write.h"

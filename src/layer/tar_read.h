@@ -1,4 +1,4 @@
-/* layer/tar_read.h - private: read a tar from outside, member by member.
+/* layer/tar_read.h - read a tar from outside, member by member.
  *
  * Pure: knows nothing of directories or trees.  Everything that is read goes
  * into the digest of the whole.  Extended headers (PAX, GNU long names) are

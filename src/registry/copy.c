@@ -1,14 +1,14 @@
-/* registry/copy.c - images from repository to repository.
+/* registry/copy.c - images from repository to repository, and from and to OCI layouts.
  *
  * Top manifest, then level by level what it names; blobs of all of them; then the manifests,
  * deepest first.  A manifest that dst has by its digest is believed to have its blobs; when dst
  * says otherwise (MANIFEST_BLOB_UNKNOWN) everything is done once more without that belief.
  */
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 
-#include "host.h"
-#include "push.h"
+#include "copy_end.h"
 #include "util/map.h"
 #include "util/pool.h"
 
@@ -25,13 +25,11 @@ struct copied {
 };
 
 struct copy {
-	struct registry *r;
-	struct reference src, dst;
+	struct copy_end src, dst;
 	const struct registry_copy_opts *opts;
 	struct arena *arena;
 	struct pool *pool; /* NULL: one after the other */
 	bool same_repo;
-	bool same_host;
 	bool trust; /* a manifest that is there has its blobs */
 	VEC(struct descriptor) blobs;
 	struct map seen;                       /* digests of blobs */
@@ -89,7 +87,7 @@ static int read_manifest(struct copy *c, const struct reference *ref, struct cop
                          struct cairn_err *err)
 {
 	strbuf_init(&m->raw, MANIFEST_MAX);
-	return registry_manifest_get(c->r, ref, &m->raw, &m->raw_type, err);
+	return copy_end_manifest(&c->src, ref, &m->raw, &m->raw_type, err);
 }
 
 /* What was read moves into the arena. Not in a pool thread. */
@@ -107,17 +105,8 @@ static void keep_manifest(struct copy *c, struct copied *m)
 
 static int dst_has(struct copy *c, const struct digest *digest, bool *ret, struct cairn_err *err)
 {
-	struct reference ref = by_digest(&c->dst, digest);
-	const struct media_type *type;
-	struct digest there;
-	int rc;
-
 	*ret = c->same_repo;
-	if (c->same_repo || !c->trust)
-		return 0;
-	rc = registry_head(c->r, &ref, &there, &type, err);
-	*ret = rc == 0;
-	return rc == CAIRN_E_NOT_FOUND || rc == CAIRN_E_SYNTAX ? 0 : rc;
+	return c->same_repo || !c->trust ? 0 : copy_end_has(&c->dst, digest, ret, err);
 }
 
 /* Children of one index that are being looked at. */
@@ -130,7 +119,7 @@ static int read_child(void *ctx, size_t i, struct cairn_err *err)
 {
 	struct children *all = ctx;
 	struct copied *m = &all->ptr[i];
-	struct reference ref = by_digest(&all->c->src, &m->digest);
+	struct reference ref = by_digest(&all->c->src.ref, &m->digest);
 
 	if (atomic_load(&all->c->stop))
 		return cairn_fail(err, CAIRN_E_CANCELLED, "stopped");
@@ -209,7 +198,7 @@ static int check_platform(struct copy *c, const struct manifest *m, struct cairn
 	char have[PLATFORM_TEXT_MAX];
 
 	strbuf_init(&bytes, IMAGE_CONFIG_MAX);
-	TRY(registry_blob_read(c->r, &c->src, &m->config, &bytes, err));
+	TRY(copy_end_read(&c->src, &m->config, &bytes, err));
 	TRY(image_config_parse(c->arena, arena_str(c->arena, strbuf_view(&bytes)), &config, err));
 	for (size_t i = 0; i < c->opts->n_platforms; i++)
 		if (platform_rank(&c->opts->platforms[i], &config.platform) >= 0)
@@ -255,7 +244,7 @@ static int select_one(struct copy *c, struct copied *top, struct manifest *m, st
 	int rc;
 
 	TRY(manifest_choose(m, c->opts->platforms, &d, err));
-	ref = by_digest(&c->src, &d->digest);
+	ref = by_digest(&c->src.ref, &d->digest);
 	*top = (struct copied){ 0 };
 	rc = read_manifest(c, &ref, top, err);
 	keep_manifest(c, top);
@@ -280,13 +269,11 @@ static int select_platforms(struct copy *c, struct copied *top, struct manifest 
 static int move_blob(void *ctx, size_t i, struct cairn_err *err)
 {
 	struct copy *c = ctx;
-	struct registry_want want = { .blob = c->blobs.ptr[i], .from = &c->src };
 	uint64_t moved = 0;
 
 	if (atomic_load(&c->stop))
 		return cairn_fail(err, CAIRN_E_CANCELLED, "stopped");
-	want.mount = c->same_host ? c->src.path : NULL;
-	if (registry_blob_bring(c->r, &c->dst, &want, c->opts->progress, &moved, err) < 0)
+	if (copy_end_bring(&c->src, &c->dst, &c->blobs.ptr[i], c->opts->progress, &moved, err) < 0)
 		return fail_copy(c, err);
 	atomic_fetch_add(&c->moved, moved);
 	return 0;
@@ -301,11 +288,11 @@ static int put_child(void *ctx, size_t i, struct cairn_err *err)
 {
 	const struct putting *p = ctx;
 	const struct copied *m = &p->ptr[i];
-	struct reference ref = by_digest(&p->c->dst, &m->digest);
+	struct reference ref = by_digest(&p->c->dst.ref, &m->digest);
 
 	if (m->there)
 		return 0;
-	return registry_manifest_put(p->c->r, &ref, m->type, m->bytes, err);
+	return copy_end_put(&p->c->dst, &ref, m->type, m->bytes, err);
 }
 
 static int put_manifests(struct copy *c, const struct copied *top, struct cairn_err *err)
@@ -315,7 +302,7 @@ static int put_manifests(struct copy *c, const struct copied *top, struct cairn_
 
 		TRY(each(c, c->levels[level].len, put_child, &p, err));
 	}
-	return registry_manifest_put(c->r, &c->dst, top->type, top->bytes, err);
+	return copy_end_put(&c->dst, &c->dst.ref, top->type, top->bytes, err);
 }
 
 static int move_all(struct copy *c, const struct copied *top, const struct manifest *m,
@@ -336,36 +323,25 @@ static void forget(struct copy *c)
 	c->seen = (struct map){ 0 };
 }
 
-/* Does dst's tag mean it already? */
-static bool is_done(struct copy *c, const struct digest *digest)
-{
-	const struct media_type *type;
-	struct cairn_err ignored;
-	struct digest there;
-
-	return registry_head(c->r, &c->dst, &there, &type, &ignored) == 0 &&
-	       digest_eq(&there, digest);
-}
-
 static int copy(struct copy *c, struct digest *ret_digest, struct cairn_err *err)
 {
 	struct copied top = { 0 };
 	struct manifest m = { 0 };
-	int rc = read_manifest(c, &c->src, &top, err);
+	int rc = read_manifest(c, &c->src.ref, &top, err);
 
 	keep_manifest(c, &top);
 	TRY(rc);
 	TRY(manifest_parse(c->arena, top.bytes, top.type, &m, err));
 	TRY(select_platforms(c, &top, &m, err));
-	if (!digest_none(&c->dst.digest) && !digest_eq(&c->dst.digest, &top.digest))
+	if (!digest_none(&c->dst.ref.digest) && !digest_eq(&c->dst.ref.digest, &top.digest))
 		return cairn_fail(err, CAIRN_E_DIGEST, "what is copied has the digest %s, not %s",
-		                  digest_text(&top.digest).s, digest_text(&c->dst.digest).s);
+		                  digest_text(&top.digest).s, digest_text(&c->dst.ref.digest).s);
 	*ret_digest = top.digest;
-	if (is_done(c, &top.digest))
+	if (copy_end_is(&c->dst, &top.digest))
 		return 0;
 	c->trust = true;
 	rc = move_all(c, &top, &m, err);
-	if (rc == CAIRN_E_NOT_FOUND && !c->same_repo && c->why.code == CAIRN_OK) {
+	if (rc == CAIRN_E_NOT_FOUND && !c->same_repo && !c->dst.layout && c->why.code == CAIRN_OK) {
 		forget(c);
 		c->trust = false;
 		rc = move_all(c, &top, &m, err);
@@ -380,15 +356,30 @@ static void copy_done(struct copy *c)
 	for (unsigned i = 0; i < LEVELS_MAX; i++)
 		vec_free(&c->levels[i]);
 	vec_free(&c->blobs);
+	copy_end_done(&c->src);
+	copy_end_done(&c->dst);
 	(void)pthread_mutex_destroy(&c->lock);
 	arena_free(c->arena);
 }
 
-int registry_copy(struct registry *r, const struct reference *src, const struct reference *dst,
-                  const struct registry_copy_opts *opts, struct digest *ret_digest,
-                  uint64_t *ret_moved, struct cairn_err *err)
+static int open_ends(struct copy *c, struct registry *r, const struct registry_end *src,
+                     const struct registry_end *dst, struct cairn_err *err)
 {
-	struct copy c = { .r = r, .src = *src, .dst = *dst, .opts = opts };
+	TRY(copy_end_open(r, src, false, &c->src, err));
+	TRY(copy_end_open(r, dst, true, &c->dst, err));
+	c->same_repo = !src->layout && !dst->layout &&
+	               strcmp(src->ref.domain, dst->ref.domain) == 0 &&
+	               strcmp(src->ref.path, dst->ref.path) == 0;
+	if (!dst->layout)
+		registry_expect_push(r, &dst->ref);
+	return 0;
+}
+
+int registry_copy_ends(struct registry *r, const struct registry_end *src,
+                       const struct registry_end *dst, const struct registry_copy_opts *opts,
+                       struct digest *ret_digest, uint64_t *ret_moved, struct cairn_err *err)
+{
+	struct copy c = { .opts = opts };
 	char from[REFERENCE_TEXT_MAX], to[REFERENCE_TEXT_MAX];
 	unsigned parallel = opts->parallel ? opts->parallel : PARALLEL;
 	int rc;
@@ -397,14 +388,22 @@ int registry_copy(struct registry *r, const struct reference *src, const struct 
 		CAIRN_BUG("cannot create a lock");
 	c.arena = arena_new();
 	c.pool = parallel > 1 ? pool_new(parallel - 1) : NULL; /* the calling thread helps */
-	c.same_host = strcmp(src->domain, dst->domain) == 0;
-	c.same_repo = c.same_host && strcmp(src->path, dst->path) == 0;
-	registry_expect_push(r, dst);
-	rc = copy(&c, ret_digest, err);
+	rc = open_ends(&c, r, src, dst, err);
+	if (rc == 0)
+		rc = copy(&c, ret_digest, err);
 	*ret_moved = atomic_load(&c.moved);
 	copy_done(&c);
 	if (rc < 0)
-		return cairn_wrap(err, "copy %s to %s", reference_familiar(src, from),
-		                  reference_familiar(dst, to));
+		return cairn_wrap(err, "copy %s to %s", copy_end_name(src, from),
+		                  copy_end_name(dst, to));
 	return 0;
+}
+
+int registry_copy(struct registry *r, const struct reference *src, const struct reference *dst,
+                  const struct registry_copy_opts *opts, struct digest *ret_digest,
+                  uint64_t *ret_moved, struct cairn_err *err)
+{
+	const struct registry_end from = { .ref = *src }, to = { .ref = *dst };
+
+	return registry_copy_ends(r, &from, &to, opts, ret_digest, ret_moved, err);
 }

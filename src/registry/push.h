@@ -108,4 +108,18 @@ int registry_copy(struct registry *r, const struct reference *src, const struct 
                   const struct registry_copy_opts *opts, struct digest *ret_digest,
                   uint64_t *ret_moved, struct cairn_err *err);
 
+/* One end of a copy: a repository, or an OCI layout in a folder. */
+struct registry_end {
+	struct reference ref; /* of a layout: its tag, or "", and a digest */
+	const char *layout;   /* the folder; NULL: the repository */
+	const char *shown;    /* what messages call the folder; NULL: its path */
+};
+
+/* As registry_copy(), between any two. A folder that is written gets its index.json last; what it
+ * held stays. Of a layout without a tag the only image is meant.
+ * Fails also with CAIRN_E_EXISTS for a folder with other things in it. */
+int registry_copy_ends(struct registry *r, const struct registry_end *src,
+                       const struct registry_end *dst, const struct registry_copy_opts *opts,
+                       struct digest *ret_digest, uint64_t *ret_moved, struct cairn_err *err);
+
 #endif

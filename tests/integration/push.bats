@@ -382,3 +382,104 @@ make_built() {
 	[[ $output != *secret* ]]
 	[ "$(jq -r '.auths["127.0.0.1:1"]' "$DOCKER_CONFIG/config.json")" = null ]
 }
+
+@test "an OCI layout in a folder is a source and a target" {
+	seed one base:1
+	local digest
+	digest=$(<"$BATS_FILE_TMPDIR/one.digest")
+	ok copy -q "$REG/base:1" oci:out
+	[ "$output" = "$digest" ]
+	ok copy "$REG/base:1" oci:out:two
+	[[ $output == *"0 B moved"* ]]
+	skopeo --insecure-policy --tmpdir "$BATS_TEST_TMPDIR" copy -q --preserve-digests oci:out:two oci:skopeo:x
+	rm -rf "$DATA/docker/registry/v2/repositories/base"
+
+	ok copy -q oci:skopeo "$REG/back:1" # skopeo wrote it
+	[ "$output" = "$digest" ]
+	ok copy -q oci:out:two "$REG/base"
+	[ "$output" = "$digest" ]
+	[ "$(inspect base:two | jq -r .Digest)" = "$digest" ]
+	ok copy oci:out:1 oci:third
+	[ -z "$(find third -name '.cairn-*')" ]
+	cmp third/index.json <(jq -c '.manifests |= [.[0]]' out/index.json | tr -d '\n')
+
+	fails 4 copy oci:out "$REG/x" # which of the two?
+	[[ $output == *"'oci:out' has 2 images; add :TAG to it, of: 1, two"* ]]
+	fails 4 copy oci:out:nix "$REG/x"
+	fails 10 copy "$REG/base:two" "oci:$BATS_TEST_TMPDIR"
+	fails 3 copy "oci:$CTX" "$REG/x"
+}
+
+@test "an OCI layout that lies is not copied" {
+	seed one base:1
+	ok copy "$REG/base:1" oci:good
+	local blob
+	for blob in good/blobs/sha256/*; do
+		rm -rf bad out && cp -r good bad
+		printf x | dd of="bad/blobs/sha256/${blob##*/}" conv=notrunc status=none
+		fails 8 copy oci:bad oci:out
+		[ ! -e out/index.json ]
+		rm -f "bad/blobs/sha256/${blob##*/}"
+		ln -s /etc/passwd "bad/blobs/sha256/${blob##*/}"
+		run "$CAIRN" copy oci:bad oci:out
+		[ "$status" -ne 0 ]
+		[ ! -e out/index.json ]
+		run "$CAIRN" copy oci:bad "$REG/bad:1"
+		[ "$status" -ne 0 ]
+	done
+	run inspect bad:1
+	[ "$status" -ne 0 ]
+}
+
+@test "all platforms of an index go through a folder, or one of them" {
+	seed one base:1
+	local one two
+	mkdir plat && printf 'FROM scratch\nCOPY x /\n' >plat/Dockerfile && echo x >plat/x
+	ok build --push --platform linux/s390x -t "$REG/multi:s390x" plat
+	ok build --push --platform linux/arm64 -t "$REG/multi:arm64" plat
+	one=$(inspect multi:s390x | jq -r .Digest) two=$(inspect multi:arm64 | jq -r .Digest)
+	jq -nc --arg one "$one" --arg two "$two" --argjson n "$(raw multi:s390x | wc -c)" --argjson m "$(raw multi:arm64 | wc -c)" '
+		{schemaVersion: 2, mediaType: "application/vnd.oci.image.index.v1+json", manifests: [
+		{mediaType: "application/vnd.oci.image.manifest.v1+json", digest: $one, size: $n, platform: {os: "linux", architecture: "s390x"}},
+		{mediaType: "application/vnd.oci.image.manifest.v1+json", digest: $two, size: $m, platform: {os: "linux", architecture: "arm64"}}]}' |
+		tr -d '\n' >index
+	curl -fs -X PUT -H 'Content-Type: application/vnd.oci.image.index.v1+json' --data-binary @index "http://$REG/v2/multi/manifests/all"
+	ok copy -q "$REG/multi:all" oci:all
+	ok copy -q oci:all "$REG/again:all"
+	[ "$output" = "sha256:$(sha256sum <index | cut -d' ' -f1)" ]
+	raw again:all | cmp - index
+	ok copy -q --platform linux/arm64 oci:all oci:one:arm
+	[ "$output" = "$two" ]
+}
+
+@test "an OCI archive is a source and a target" {
+	seed one base:1
+	export TMPDIR=$BATS_TEST_TMPDIR
+	local digest
+	digest=$(<"$BATS_FILE_TMPDIR/one.digest")
+	ok copy -q "$REG/base:1" oci-archive:out.tar
+	[ "$output" = "$digest" ]
+	ok copy -q "$REG/base:1" oci-archive:twice.tar
+	cmp out.tar twice.tar
+	[ -z "$(find . "$BATS_TEST_TMPDIR" -maxdepth 1 -name '.cairn-*')" ]
+	skopeo --insecure-policy copy -q --preserve-digests oci-archive:out.tar:1 oci-archive:skopeo.tar:x
+	zstd -q skopeo.tar
+	ok copy -q oci-archive:skopeo.tar.zst "$REG/back:1"
+	[ "$output" = "$digest" ]
+
+	mkdir ctx2 && printf 'FROM scratch\nCOPY x /\n' >ctx2/Dockerfile && echo x >ctx2/x
+	ok build -t built:5 -o type=oci,dest=built.tar ctx2
+	ok copy -q oci-archive:built.tar "$REG/built:1"
+	[ "$output" = "$(tar -xOf built.tar index.json | jq -r '.manifests[0].digest')" ]
+
+	fails 4 copy oci-archive:out.tar:nix "$REG/x"
+	[[ $output == *"'oci-archive:out.tar' has no image 'nix'; there is: 1"* ]]
+	fails 4 copy oci-archive:none.tar "$REG/x"
+	head -c 20000 out.tar >cut.tar
+	fails 8 copy oci-archive:cut.tar "$REG/x"
+	tar -cf other.tar ctx2
+	fails 3 copy oci-archive:other.tar "$REG/x"
+	[[ $output == *"'other.tar' is no OCI archive"* ]]
+	fails 5 copy "$REG/base:1" docker-archive:x
+	[ -z "$(find . "$BATS_TEST_TMPDIR" -maxdepth 1 -name '.cairn-*')" ]
+}
