@@ -11,6 +11,9 @@ static const struct {
 	[GRAPH_WORKDIR] = { "cairn.step.workdir", 1 },
 };
 
+/* What ADD does beyond COPY has a version of its own. */
+#define ADD_VERSION 2u
+
 static void add_list(struct digest_fields *f, const char *name, const str *list, size_t n)
 {
 	digest_field_u64(f, name, n);
@@ -79,7 +82,7 @@ static void add_copy(struct digest_fields *f, const struct graph_node *n, bool c
 {
 	const struct graph_copy *c = &n->copy;
 
-	digest_field_u64(f, "add", c->add);
+	digest_field_u64(f, "add", c->add ? ADD_VERSION : 0);
 	digest_field_str(f, "dest", c->dest);
 	digest_field_str(f, "chown", c->chown);
 	digest_field_str(f, "chmod", c->chmod);

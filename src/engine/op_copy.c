@@ -58,20 +58,67 @@ static int item_source(void *ctx, const struct select_item *item, struct layer_s
 
 /* --- ADD of archives ------------------------------------------------------- */
 
+/* Directories below one of the tree, named from there. */
+struct dirs {
+	size_t prefix; /* bytes of that one's path and its '/' */
+	VEC(struct layer_entry) found;
+};
+
+static int take_dir(void *ctx, const struct tree_node *node, struct cairn_err *err)
+{
+	struct dirs *d = ctx;
+	struct layer_entry e = *node->entry;
+
+	(void)err;
+	if (e.type != LAYER_DIR || e.path.len <= d->prefix)
+		return 0;
+	e.path = str_skip(e.path, d->prefix);
+	e.opaque = false;
+	vec_push(&d->found, e);
+	return 0;
+}
+
+/* What an archive is unpacked on: a directory that it has no entry for, only files below it, stays
+ * what it is at the destination. Owned. */
+static int below_dest(const struct copy_work *c, struct tree **ret, struct cairn_err *err)
+{
+	cleanup_tree struct tree *nothing = tree_new();
+	cleanup_layer_index struct layer_index *ix = NULL;
+	const struct tree_node *node = NULL;
+	struct cairn_err ignored;
+	struct dirs d = { 0 };
+	struct strbuf path cleanup_strbuf;
+	int r = 0;
+
+	strbuf_init(&path, LAYER_PATH_MAX);
+	/* A destination that cannot be is told of where things are put there. */
+	(void)tree_resolve(c->target.below, c->target.copy->dest, 0, &path, &node, &ignored);
+	d.prefix = path.len ? path.len + 1 : 0;
+	if (node && node->dir)
+		r = tree_walk(c->target.below, node, take_dir, &d, err);
+	if (r == 0) {
+		ix = layer_index_new(d.found.ptr, d.found.len, NULL);
+		*ret = tree_push(nothing, ix);
+	}
+	vec_free(&d.found);
+	return r;
+}
+
 static int unpack(struct copy_work *c, struct add_archive *a, const struct layer_index **ret_index,
                   int *ret_dirfd, struct cairn_err *err)
 {
 	bool on_root = str_is(c->target.copy->dest, "/");
-	cleanup_tree struct tree *nothing = tree_new();
+	cleanup_tree struct tree *dirs = NULL;
 	struct unpacked u = { .fd = -1 };
 	struct unpacked *kept;
 
+	if (!on_root)
+		TRY(below_dest(c, &dirs, err));
 	TRY(store_tmp_dir(c->step->b->opts->store, &u.dir, err));
 	vec_push(&c->unpacked, u); /* from here on it is removed at the end */
 	kept = vec_last(&c->unpacked);
 	TRY(fs_open_dir(AT_FDCWD, kept->dir, &kept->fd, err));
-	TRY(add_archive_unpack(a, on_root ? c->target.below : nothing, kept->fd, &kept->result,
-	                       err));
+	TRY(add_archive_unpack(a, on_root ? c->target.below : dirs, kept->fd, &kept->result, err));
 	*ret_index = kept->result.index;
 	*ret_dirfd = kept->fd;
 	return 0;

@@ -178,6 +178,31 @@ setup() {
 	[ "$("$CAIRN" run addmode stat -c '%a %u:%g' /d/f)" = "640 1000:1000" ]
 }
 
+@test "ADD of an archive leaves directories alone that it has no entry for" {
+	mkdir -p "$CTX/r/sub/deep" "$CTX/r/named"
+	echo 1 >"$CTX/r/sub/deep/f"
+	chmod 711 "$CTX/r/named"
+	tar -C "$CTX/r" --owner=5 --group=6 --no-recursion -cf "$CTX/a.tar" sub/deep/f named
+	build_ok -t keep <<-'EOF'
+	FROM base
+	RUN mkdir -p /d/sub/deep /d/named && chown -R 1000:1000 /d && chmod 750 /d /d/sub /d/sub/deep /d/named && ln -s d /alias
+	ADD a.tar /d/
+	EOF
+	run "$CAIRN" run keep sh -c "stat -c '%n %a %u:%g' /d /d/sub /d/sub/deep /d/named; cat /d/sub/deep/f"
+	[ "$output" = "/d 750 1000:1000
+/d/sub 750 1000:1000
+/d/sub/deep 750 1000:1000
+/d/named 711 5:6
+1" ]
+	printf 'FROM keep\nADD a.tar /alias\nADD a.tar /new/dir/\n' >"$CTX/Dockerfile"
+	"$CAIRN" build -t keep2 "$CTX"
+	run "$CAIRN" run keep2 sh -c "stat -c '%n %a %u:%g' /d /d/sub /new/dir/sub; cat /new/dir/sub/deep/f"
+	[ "$output" = "/d 750 1000:1000
+/d/sub 750 1000:1000
+/new/dir/sub 755 0:0
+1" ]
+}
+
 @test "COPY --from keeps owner, mode, time and links of the other stage" {
 	build_ok -t from <<-'EOF'
 	FROM base AS a
