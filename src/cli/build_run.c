@@ -82,6 +82,7 @@ static int parse(struct build_run *r, struct cairn_err *err)
 	TRY(read_dockerfile(r, &text, err));
 	TRY(read_ignore(r, err));
 	TRY(dockerfile_parse(strbuf_view(&text), r->path, &r->df, err));
+	TRY(dockerfile_check(r->df, r->ignore, err));
 	progress_source(r->progress, str_of(r->path), r->df->text);
 	return 0;
 }

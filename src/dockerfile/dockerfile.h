@@ -100,6 +100,12 @@ void dockerfile_free(struct dockerfile *df); /* NULL is fine */
 DEFINE_CLEANUP(struct dockerfile *, dockerfile_free);
 #define cleanup_dockerfile __attribute__((cleanup(dockerfile_free_p_)))
 
+struct ignore;
+
+/* Look for mistakes once more, with what the context leaves out: df->warnings are made anew.
+ * ignore may be NULL. Fails as dockerfile_parse(). */
+int dockerfile_check(struct dockerfile *df, const struct ignore *ignore, struct cairn_err *err);
+
 /* What `cairn parse` prints: {"instructions":[...],"directives":{...},"warnings":[...]}.
  * Never NULL, owned by the caller. */
 json_t *dockerfile_to_json(const struct dockerfile *df);

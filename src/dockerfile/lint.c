@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "ignore.h"
 #include "lint_rules.h"
 #include "util/strbuf.h"
 
@@ -236,8 +237,8 @@ static void invalid_definition_description(struct lint *l, const struct dockerfi
 		          arg ? "argument" : "build stage", STR(name));
 }
 
-/* In the order of Docker's documentation.  UndefinedVar, InvalidBaseImagePlatform and
- * CopyIgnoredFile need more than the Dockerfile and are not here. */
+/* In the order of Docker's documentation.  UndefinedVar and InvalidBaseImagePlatform need the base
+ * images and are not here. */
 static const struct lint_rule rules[] = {
 	{ "StageNameCasing", false, .stage = lint_stage_name_casing },
 	{ "FromAsCasing", false, .stage = lint_from_as_casing },
@@ -258,6 +259,7 @@ static const struct lint_rule rules[] = {
 	{ "InvalidDefinitionDescription", true, .node = invalid_definition_description },
 	{ "ExposeProtoCasing", false, .node = expose_proto_casing },
 	{ "ExposeInvalidFormat", false, .node = expose_invalid_format },
+	{ "CopyIgnoredFile", true, .node = lint_copy_ignored },
 };
 
 /* --- The frame ------------------------------------------------------------ */
@@ -379,9 +381,9 @@ static void run(struct lint *l, const struct lint_rule *rule)
 		rule->file(l);
 }
 
-int lint(struct dockerfile *df, struct cairn_err *err)
+int lint(struct dockerfile *df, const struct ignore *ignore, struct cairn_err *err)
 {
-	struct lint l = { .df = df, .arena = df->arena };
+	struct lint l = { .df = df, .ignore = ignore, .arena = df->arena };
 	int r;
 
 	find_stages(&l);
@@ -397,4 +399,9 @@ int lint(struct dockerfile *df, struct cairn_err *err)
 	vec_free(&l.skip);
 	vec_free(&l.experimental);
 	return r;
+}
+
+int dockerfile_check(struct dockerfile *df, const struct ignore *ignore, struct cairn_err *err)
+{
+	return ignore && !ignore_empty(ignore) ? lint(df, ignore, err) : 0;
 }

@@ -1,11 +1,12 @@
-/* lint.h - the checks that need nothing but the Dockerfile itself. */
+/* lint.h - the checks of a Dockerfile. */
 #ifndef CAIRN_DOCKERFILE_LINT_H
 #define CAIRN_DOCKERFILE_LINT_H
 
 #include "dockerfile.h"
 
-/* Fill df->warnings and df->check_error, by `# check=` and its forms above single
+/* Fill df->warnings and df->check_error, anew. ignore: NULL when it is not known; then rules that
+ * need it find nothing. By `# check=` and its forms above single
  * instructions. Fails with CAIRN_E_SYNTAX when the directive is malformed. */
-int lint(struct dockerfile *df, struct cairn_err *err);
+int lint(struct dockerfile *df, const struct ignore *ignore, struct cairn_err *err);
 
 #endif

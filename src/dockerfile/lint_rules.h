@@ -20,6 +20,7 @@ struct lint_stage {
 /* A run of all rules over one file. */
 struct lint {
 	struct dockerfile *df;        /* what is looked at; borrowed */
+	const struct ignore *ignore;  /* of the context, for rules that need it; NULL: not known */
 	struct arena *arena;          /* of df: owns the texts of warnings */
 	const struct lint_rule *rule; /* the one that is running */
 	struct lint_stage *stages;    /* in the order of the file */
@@ -66,5 +67,10 @@ void lint_invalid_default_arg_in_from(struct lint *l);
 void lint_redundant_target_platform(struct lint *l, const struct lint_stage *s);
 /* FromPlatformFlagConstDisallowed: --platform is a constant. */
 void lint_platform_const(struct lint *l, const struct lint_stage *s);
+
+/* --- lint_copy.c --- */
+
+/* CopyIgnoredFile: COPY or ADD names a file that .dockerignore keeps out. */
+void lint_copy_ignored(struct lint *l, const struct dockerfile_node *n);
 
 #endif

@@ -463,7 +463,7 @@ int dockerfile_parse(str text, const char *path, struct dockerfile **ret, struct
 	if (r < 0)
 		return r;
 	df->arena = arena;
-	TRY(lint(df, err));
+	TRY(lint(df, NULL, err));
 	steal_ptr(&arena);
 	*ret = df;
 	return 0;

@@ -133,3 +133,45 @@ void test_lint__check_directive(void **state)
 	             CAIRN_E_SYNTAX);
 	assert_fails(dockerfile_parse(S("# check=foo\nFROM a\n"), "D", &bad, &err), CAIRN_E_SYNTAX);
 }
+
+void test_lint__copy_of_ignored_files(void **state)
+{
+	static const struct lint_case cases[] = {
+		{ "COPY a.tmp /\n", "3 CopyIgnoredFile: Attempting to Copy file \"a.tmp\" that is "
+		                    "excluded by .dockerignore" },
+		{ "ADD x ./dir/sub/f /d/\n", "3 CopyIgnoredFile: Attempting to Add file "
+		                             "\"./dir/sub/f\" that is excluded by .dockerignore" },
+		{ "COPY [\"/a.tmp\", \"/\"]\n", "3 CopyIgnoredFile: Attempting to Copy file "
+		                                "\"/a.tmp\" that is excluded by .dockerignore" },
+		{ "COPY b keep.tmp . dir/in /d/\n", "" },
+		{ "COPY --from=x a.tmp /\n", "" },
+		{ "COPY *.tmp /\n", "" },
+		{ "COPY ${X}.tmp /\n", "" },
+		{ "ADD https://host/a.tmp /\n", "" },
+		{ "RUN a.tmp /\n", "" },
+		{ "# check=skip=CopyIgnoredFile\nCOPY a.tmp /\n", "" },
+	};
+	static const char on[] = "# check=experimental=CopyIgnoredFile\nFROM a\n";
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		cleanup_dockerfile struct dockerfile *df = NULL;
+		cleanup_ignore struct ignore *set = NULL;
+		cleanup_free char *text = xasprintf("%s%s", on, cases[i].text);
+		struct cairn_err err = { 0 };
+		struct strbuf b;
+
+		strbuf_init(&b, 1 << 16);
+		assert_ok(ignore_parse(S("*.tmp\n!keep.tmp\ndir/sub\n"), "x", &set, &err));
+		assert_ok(dockerfile_parse(str_of(text), "Dockerfile", &df, &err));
+		assert_int_equal(df->n_warnings, 0);
+		assert_ok(dockerfile_check(df, set, &err));
+		for (size_t k = 0; k < df->n_warnings; k++)
+			strbuf_printf(&b, "%u %s: %.*s", df->warnings[k].line, df->warnings[k].rule,
+			              STR(df->warnings[k].text));
+		assert_string_equal(b.len ? b.ptr : "", cases[i].want);
+		assert_ok(dockerfile_check(df, set, &err)); /* anew, not once more */
+		assert_true(df->n_warnings <= 1);
+		strbuf_done(&b);
+	}
+}
