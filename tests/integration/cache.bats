@@ -237,7 +237,7 @@ build_with_dead() { # TYPE PORT
 }
 
 @test "a cache that answers nothing costs less than ten seconds, and one warning" {
-	local how type ports i started=$EPOCHREALTIME usual
+	local type ports i started=$EPOCHREALTIME usual
 	dockerfile >"$CTX/Dockerfile"
 	go
 	usual=$(awk "BEGIN { print $EPOCHREALTIME - $started }")
