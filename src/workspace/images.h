@@ -1,13 +1,13 @@
 /* workspace/images.h - the images of a repository: what they are called, what they are built from.
  *
  * They come from a batch file (docker-bake.json, the build sections of a compose file), if one is
- * named; without it from `images:` of cairn.yaml; without that every Dockerfile of the repository is
- * an image.  All paths are relative to the root of the workspace,
- * clean, with '/' between their parts and without one at the end; "." is the root itself.
+ * named; without it from `images:` of cairn.yaml; without that every Dockerfile of the repository
+ * is an image.  All paths are relative to the root of the workspace, clean, with '/' between their
+ * parts and without one at the end; "." is the root itself.
  *
  * An image stands on another when its Dockerfile says FROM (or COPY --from, or a mount's from=)
  * a name that the other image has, when one of its named contexts is "image:NAME", or when
- * `depends:` names it.  These edges form a graph without cycles (images_order()).
+ * `depends:` names it.  These edges form a graph without cycles.
  */
 #ifndef CAIRN_WORKSPACE_IMAGES_H
 #define CAIRN_WORKSPACE_IMAGES_H
@@ -54,17 +54,16 @@ struct ws_image {
 	str note;     /* how the context was chosen, when that had to be found out; "" = nothing
 	                 to say */
 
-	/* Filled in by images_order(): images it stands on, sorted by name, without duplicates. */
+	/* Images it stands on, sorted by name, without duplicates. */
 	struct ws_image **parents;
 	size_t n_parents;
 	size_t order; /* its place: parents have smaller ones */
 };
 
 struct ws_images {
-	struct arena *arena; /* owns everything */
-	const char *root;    /* absolute: what all paths are relative to */
-	struct ws_image *
-		*ptr; /* sorted by name until images_order(), then in the order of building */
+	struct arena *arena;   /* owns everything */
+	const char *root;      /* absolute: what all paths are relative to */
+	struct ws_image **ptr; /* in the order of building */
 	size_t len;
 	VEC(str) warnings; /* one line each, for the user */
 };
@@ -85,8 +84,9 @@ int images_load(const struct images_opts *opts, struct ws_images **ret, struct c
 struct ws_image *images_get(const struct ws_images *w, str name);
 
 /* Those that words of a command line mean: names, names of groups, or patterns with * and ?; no
- * words mean all. The result is in the order of building; `with_parents` adds what they stand on.
- * Allocated in `a`. Fails with CAIRN_E_NOT_FOUND for a word that means none (with a suggestion). */
+ * words mean all that are not by_name, with what they stand on. The result is in the order of
+ * building; `with_parents` adds what they stand on. Allocated in `a`. Fails with CAIRN_E_NOT_FOUND
+ * for a word that means none (with a suggestion). */
 int images_select(const struct ws_images *w, const char *const *words, size_t n, bool with_parents,
                   struct arena *a, struct ws_image ***ret, size_t *ret_n, struct cairn_err *err);
 
