@@ -55,9 +55,10 @@ static int show(const struct plan_run *r, const struct plan_command *o, struct c
 
 static int run(struct cli_call *call, struct cairn_err *err)
 {
-	const struct plan_command *o = call->opts;
+	struct plan_command *o = call->opts;
 	struct plan_run r cleanup_plan_run = { 0 };
 
+	o->plan.git = true;
 	TRY(plan_run(&r, call->ctx, &o->plan, (const char *const *)call->argv, (size_t)call->argc,
 	             err));
 	return show(&r, o, err);
@@ -68,6 +69,8 @@ static int run(struct cli_call *call, struct cairn_err *err)
 static const struct cli_opt opts[] = {
 	{ "bake", 0, OPT_STRING(T, plan.bake), .arg = "FILE", .hint = CLI_HINT_FILE,
 	  .help = "Read the images from docker-bake.json or a compose file" },
+	{ "base", 0, OPT_STRING(T, plan.base), .arg = "REV",
+	  .help = "Revision of git that changes are told from; decides nothing" },
 	SETTINGS_OPTION(T, plan.config),
 	{ "explain", 0, OPT_STRING(T, explain), .arg = "IMAGE",
 	  .help = "Tell everything about one image" },

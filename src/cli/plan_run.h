@@ -10,6 +10,8 @@
 struct plan_cmd_opts {
 	const char *config; /* --config */
 	const char *bake;   /* --bake */
+	bool git;           /* git is asked what changed */
+	const char *base;   /* --base; NULL: found out */
 	bool pushed;        /* images have to be in their registries */
 };
 

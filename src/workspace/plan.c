@@ -1,6 +1,7 @@
 /* From input keys to verdicts. */
 #include "plan.h"
 
+#include "plan_git.h"
 #include "plan_input.h"
 #include "plan_state.h"
 
@@ -193,6 +194,7 @@ static int make(struct plan *p, const struct plan_opts *o, struct plan_inputs *i
 {
 	struct digest *keys = arena_array(p->arena, struct digest, in->len);
 	struct plan_known *known = arena_array(p->arena, struct plan_known, in->len);
+	const struct category_facts nothing = { 0 };
 	str warning = S("");
 
 	for (size_t i = 0; i < in->len; i++)
@@ -206,8 +208,8 @@ static int make(struct plan *p, const struct plan_opts *o, struct plan_inputs *i
 		p->ptr[i].image = in->ptr[i].image;
 		p->ptr[i].known = known[i];
 		judge(p, &p->ptr[i], &in->ptr[i]);
-		p->ptr[i].category.category = in->ptr[i].image->category;
-		p->ptr[i].category.declared = in->ptr[i].image->category != IMAGE_UNKNOWN;
+		images_categorize(o->images, in->ptr[i].image, &nothing, p->arena,
+		                  &p->ptr[i].category);
 	}
 	for (size_t i = 0; i < p->len; i++)
 		TRY(look_here(p, o, &p->ptr[i], err));
@@ -228,6 +230,12 @@ int plan_make(const struct plan_opts *o, struct plan **ret, struct cairn_err *er
 	vec_foreach (w, &in->warnings)
 		o->warn(o->warn_ctx, str_of(*w));
 	TRY(make(p, o, in, err));
+	for (size_t i = 0; o->git && i < p->len; i++) {
+		if (p->ptr[i].verdict != PLAN_BUILD)
+			continue;
+		plan_git(p, in); /* only when there is something to explain */
+		break;
+	}
 	*ret = steal_ptr(&p);
 	return 0;
 }

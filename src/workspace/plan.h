@@ -98,7 +98,9 @@ struct plan_opts {
 	char *const *envp;             /* of arguments without a value; ends with NULL */
 	struct remote *const *remotes; /* caches that are asked what was built, in order */
 	size_t n_remotes;
-	bool pushed; /* an image that was never pushed has to be */
+	bool git;         /* ask git what made images dirty */
+	const char *base; /* git: revision to compare with; NULL: see plan_git.h */
+	bool pushed;      /* an image that was never pushed has to be */
 
 	/* Find a base image; main thread; fits graph_opts.resolve_base. */
 	int (*resolve_base)(void *ctx, struct arena *arena, str ref,

@@ -147,3 +147,25 @@ up() {
 	[ "$status" -eq 3 ]
 	[[ $output == *app* ]]
 }
+
+@test "git says which file and which commit" {
+	git init -q -b main .
+	git config user.email a@example.com
+	git config user.name A
+	git add -A
+	git commit -qm first
+	up -q
+	first=$(git rev-parse HEAD)
+	echo two >app/src/b
+	git commit -qam 'change b'
+	run "$CAIRN" plan --base "$first"
+	[[ $output == *"app/src/b changed"* ]]
+	run "$CAIRN" plan --base "$first" --explain app
+	[[ $output == *"change b"* ]]
+	echo three >app/src/c
+	CODEBUILD_WEBHOOK_PREV_COMMIT=$first run "$CAIRN" plan
+	[[ $output == *"app/src/b and 1 more changed"* ]]
+	run "$CAIRN" plan --base 1234567890123456789012345678901234567890
+	[ "$status" -eq 0 ]
+	[[ $output == *"not in this clone"* ]]
+}
