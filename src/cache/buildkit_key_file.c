@@ -196,29 +196,6 @@ struct copy_maker {
 	int n_inputs;
 };
 
-static str absolute(struct arena *a, str path)
-{
-	char *out = arena_alloc(a, path.len + 2);
-	size_t n = 0;
-	str rest = path, part;
-
-	while (str_next(&rest, '/', &part)) {
-		if (!part.len || str_is(part, "."))
-			continue;
-		if (str_is(part, "..")) {
-			while (n && out[--n] != '/')
-				;
-			continue;
-		}
-		out[n++] = '/';
-		memcpy(out + n, part.ptr, part.len);
-		n += part.len;
-	}
-	if (!n)
-		out[n++] = '/';
-	return str_n(out, n);
-}
-
 static str base_name(str path)
 {
 	str name = str_skip(path, (size_t)(str_rfind(path, '/') + 1));
@@ -415,8 +392,8 @@ int op_make_copy(struct op_maker *m, bool *ret_known, struct cairn_err *err)
 		bool document = i >= c->n_sources;
 
 		k.copied[i].document = document;
-		k.copied[i].path = absolute(m->a, document ? c->inlines[i - c->n_sources].name
-		                                           : c->sources[i]);
+		k.copied[i].path = arena_clean_path(
+			m->a, document ? c->inlines[i - c->n_sources].name : c->sources[i]);
 	}
 	if (c->link && parent)
 		m->op = arena_new_of(m->a, struct buildkit_op);

@@ -46,28 +46,9 @@ struct words lower_words(struct stage *s)
 
 str lower_abs_path(struct arena *a, str dir, str p)
 {
-	char *joined = str_starts(p, S("/")) ? arena_cstr(a, p)
-	                                     : arena_printf(a, "%.*s/%.*s", STR(dir), STR(p));
-	char *out = arena_alloc(a, strlen(joined) + 2);
-	size_t n = 0;
-	str rest = str_of(joined), part;
-
-	while (str_next(&rest, '/', &part)) {
-		if (!part.len || str_is(part, "."))
-			continue;
-		if (str_is(part, "..")) {
-			while (n && out[--n] != '/')
-				;
-			continue;
-		}
-		out[n++] = '/';
-		memcpy(out + n, part.ptr, part.len);
-		n += part.len;
-	}
-	if (!n)
-		out[n++] = '/';
-	out[n] = '\0';
-	return str_n(out, n);
+	if (str_starts(p, S("/")))
+		return arena_clean_path(a, p);
+	return arena_clean_path(a, str_of(arena_printf(a, "%.*s/%.*s", STR(dir), STR(p))));
 }
 
 bool lower_platform_arg(const struct lower *l, const struct platform *p, str name, str *ret)

@@ -103,3 +103,27 @@ char *arena_printf(struct arena *a, const char *fmt, ...)
 	va_end(ap);
 	return p;
 }
+
+str arena_clean_path(struct arena *a, str path)
+{
+	char *out = arena_alloc(a, path.len + 2);
+	size_t n = 0;
+	str rest = path, part;
+
+	while (str_next(&rest, '/', &part)) {
+		if (!part.len || str_is(part, "."))
+			continue;
+		if (str_is(part, "..")) {
+			while (n && out[--n] != '/')
+				;
+			continue;
+		}
+		out[n++] = '/';
+		memcpy(out + n, part.ptr, part.len);
+		n += part.len;
+	}
+	if (!n)
+		out[n++] = '/';
+	out[n] = '\0';
+	return str_n(out, n);
+}

@@ -22,6 +22,10 @@ str arena_str(struct arena *a, str s);        /* copy, NUL-terminated */
 char *arena_cstr(struct arena *a, str s);     /* the same as a C string */
 char *arena_printf(struct arena *a, const char *fmt, ...) PRINTF(2, 3);
 
+/* path as an absolute one without "", "." and "..", which end at "/"; NUL-terminated. No file
+ * system is asked: links are names like others. */
+str arena_clean_path(struct arena *a, str path);
+
 #define arena_new_of(a, type)   ((type *)arena_alloc((a), sizeof(type)))
 #define arena_array(a, type, n) ((type *)arena_alloc((a), sizeof(type) * (n)))
 

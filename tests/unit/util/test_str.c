@@ -69,6 +69,27 @@ void test_map__order_and_growth(void **state)
 	map_done(&m);
 }
 
+void test_arena__clean_path(void **state)
+{
+	static const char *const cases[][2] = {
+		{ "", "/" },
+		{ "/", "/" },
+		{ "a", "/a" },
+		{ "/a//b/./c", "/a/b/c" },
+		{ "/a/../b", "/b" },
+		{ "/../../a", "/a" },
+		{ "a/b/..", "/a" },
+		{ "/a/..", "/" },
+		{ "/..a/b..", "/..a/b.." },
+	};
+	struct arena *a = arena_new();
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_str(arena_clean_path(a, str_of(cases[i][0])), cases[i][1]);
+	arena_free(a);
+}
+
 void test_arena__aligned_and_zeroed(void **state)
 {
 	struct arena *a = arena_new();
