@@ -10,7 +10,7 @@
 struct plan_cmd_opts {
 	const char *config; /* --config */
 	const char *bake;   /* --bake */
-	bool git;           /* git is asked what changed */
+	bool git;           /* git is asked what changed, steps are predicted */
 	const char *base;   /* --base; NULL: found out */
 	bool pushed;        /* images have to be in their registries */
 };

@@ -4,6 +4,7 @@
 #include "plan_git.h"
 #include "plan_input.h"
 #include "plan_state.h"
+#include "plan_steps.h"
 
 static const char *const verdicts[PLAN_VERDICTS_] = {
 	[PLAN_SKIP] = "skip",
@@ -230,6 +231,8 @@ int plan_make(const struct plan_opts *o, struct plan **ret, struct cairn_err *er
 	vec_foreach (w, &in->warnings)
 		o->warn(o->warn_ctx, str_of(*w));
 	TRY(make(p, o, in, err));
+	if (o->steps)
+		TRY(plan_steps(p, in, err));
 	for (size_t i = 0; o->git && i < p->len; i++) {
 		if (p->ptr[i].verdict != PLAN_BUILD)
 			continue;

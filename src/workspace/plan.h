@@ -98,6 +98,7 @@ struct plan_opts {
 	char *const *envp;             /* of arguments without a value; ends with NULL */
 	struct remote *const *remotes; /* caches that are asked what was built, in order */
 	size_t n_remotes;
+	bool steps;       /* predict the steps of images that are built */
 	bool git;         /* ask git what made images dirty */
 	const char *base; /* git: revision to compare with; NULL: see plan_git.h */
 	bool pushed;      /* an image that was never pushed has to be */

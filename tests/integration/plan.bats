@@ -169,3 +169,14 @@ up() {
 	[ "$status" -eq 0 ]
 	[[ $output == *"not in this clone"* ]]
 }
+
+@test "which steps will hit and which will run" {
+	printf 'FROM scratch\nCOPY src /one\nCOPY other /two\n' >app/Dockerfile
+	echo o >app/other
+	up -q
+	echo two >app/other
+	run "$CAIRN" plan --explain app
+	echo "$output"
+	[[ $output == *"cached "*"COPY src /one"*"would run"*"COPY other /two"* ]]
+	[ "$("$CAIRN" plan --json | jq -c '[.images[] | select(.name == "app").steps[].result]')" = '["hit","run"]' ]
+}
