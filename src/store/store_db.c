@@ -102,40 +102,6 @@ static sqlite3_stmt *cached(struct store *s, const char *sql, int *ret_rc)
 	return st;
 }
 
-static int bind_all(sqlite3_stmt *st, const char *types, va_list ap)
-{
-	int rc = SQLITE_OK;
-
-	for (int i = 1; *types && rc == SQLITE_OK; types++, i++) {
-		const struct digest *d;
-		str v;
-
-		switch (*types) {
-		case 'd':
-			d = va_arg(ap, const struct digest *);
-			rc = d ? sqlite3_bind_blob(st, i, d->b, DIGEST_LEN, SQLITE_TRANSIENT)
-			       : sqlite3_bind_null(st, i);
-			break;
-		case 's':
-			v = va_arg(ap, str);
-			rc = sqlite3_bind_text64(st, i, v.ptr ? v.ptr : "", v.len, SQLITE_TRANSIENT,
-			                         SQLITE_UTF8);
-			break;
-		case 'b':
-			v = va_arg(ap, str);
-			rc = sqlite3_bind_blob64(st, i, v.ptr ? v.ptr : "", v.len,
-			                         SQLITE_TRANSIENT);
-			break;
-		case 'i':
-			rc = sqlite3_bind_int64(st, i, va_arg(ap, int64_t));
-			break;
-		default:
-			CAIRN_BUG("unknown binding '%c'", *types);
-		}
-	}
-	return rc;
-}
-
 static int vbind(struct store *s, sqlite3_stmt **ret, struct cairn_err *err, const char *sql,
                  const char *types, va_list ap)
 {
@@ -143,7 +109,7 @@ static int vbind(struct store *s, sqlite3_stmt **ret, struct cairn_err *err, con
 	sqlite3_stmt *st = cached(s, sql, &rc);
 
 	if (st)
-		rc = bind_all(st, types, ap);
+		rc = sql_vbind(st, types, ap);
 	if (rc != SQLITE_OK)
 		return db_fail(s, err, rc);
 	*ret = st;
@@ -189,26 +155,9 @@ int db_run(struct store *s, struct cairn_err *err, const char *sql, const char *
 	return r;
 }
 
-struct digest db_digest(sqlite3_stmt *st, int col)
-{
-	struct digest d = { 0 };
-	const void *p = sqlite3_column_blob(st, col);
-
-	if (p && sqlite3_column_bytes(st, col) == DIGEST_LEN)
-		memcpy(d.b, p, DIGEST_LEN);
-	return d;
-}
-
-str db_bytes(sqlite3_stmt *st, int col)
-{
-	const char *p = sqlite3_column_blob(st, col);
-
-	return str_n(p, (size_t)sqlite3_column_bytes(st, col));
-}
-
 char *db_text(sqlite3_stmt *st, int col)
 {
-	return str_dup(db_bytes(st, col));
+	return str_dup(sql_bytes(st, col));
 }
 
 void db_checkpoint(struct store *s)

@@ -93,7 +93,7 @@ static int read_names(struct store *s, struct gc *gc, struct cairn_err *err)
 
 	TRY(db_bind(s, &st, err, "SELECT name FROM object", ""));
 	while ((r = db_row(s, st, &row, err)) == 0 && row)
-		map_put(&gc->names, db_bytes(st, 0), gc);
+		map_put(&gc->names, sql_bytes(st, 0), gc);
 	return r;
 }
 

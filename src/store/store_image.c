@@ -53,7 +53,7 @@ static int read_layers(struct store *s, struct store_image *image, bool lease,
 	TRY(db_bind(s, &st, err, "SELECT diff_id FROM image_layer WHERE config = ?1 ORDER BY pos",
 	            "d", &image->config));
 	while ((r = db_row(s, st, &row, err)) == 0 && row) {
-		vec_push(&v, db_digest(st, 0));
+		vec_push(&v, sql_digest(st, 0));
 		if (lease)
 			lease_add(s, OBJECT_INDEX, vec_last(&v));
 	}
@@ -136,7 +136,7 @@ static int manifest_find(struct store *s, const struct digest *config, str varia
 	            config, variant));
 	TRY(db_row(s, st, ret_found, err));
 	if (*ret_found) {
-		*ret = db_digest(st, 0);
+		*ret = sql_digest(st, 0);
 		lease_add(s, OBJECT_BLOB, ret);
 	}
 	return 0;
@@ -218,7 +218,7 @@ static int tag_find(struct store *s, str name, str platform, struct store_tag *r
 		return 0;
 	*ret = (struct store_tag){ .name = str_dup(name),
 		                   .platform = db_text(st, 0),
-		                   .config = db_digest(st, 1),
+		                   .config = sql_digest(st, 1),
 		                   .updated = sqlite3_column_int64(st, 2) };
 	r = image_find(s, &ret->config, &image, ret_found, err);
 	store_image_done(&image);
@@ -278,9 +278,9 @@ static int images_list(struct store *s, listed_vec *v, struct cairn_err *err)
 		struct store_listed l = {
 			.tag = { .name = tagged ? db_text(st, 0) : NULL,
 			         .platform = db_text(st, 1),
-			         .config = db_digest(st, 3),
+			         .config = sql_digest(st, 3),
 			         .updated = sqlite3_column_int64(st, 2) },
-			.image = { .config = db_digest(st, 3),
+			.image = { .config = sql_digest(st, 3),
 			           .platform = db_text(st, 1),
 			           .created = sqlite3_column_int64(st, 4) },
 			.size = (uint64_t)sqlite3_column_int64(st, 5),

@@ -35,13 +35,13 @@ static int layer_find(struct store *s, const struct digest *diff_id, struct laye
 	if (found) {
 		row.layer = (struct store_layer){
 			.diff_id = *diff_id,
-			.content = db_digest(st, 0),
+			.content = sql_digest(st, 0),
 			.tar_size = (uint64_t)sqlite3_column_int64(st, 1),
 			.n_entries = (uint64_t)sqlite3_column_int64(st, 2),
 			.created = sqlite3_column_int64(st, 3),
 			.foreign = sqlite3_column_int(st, 4) != 0,
 		};
-		row.index = db_digest(st, 5);
+		row.index = sql_digest(st, 5);
 		*ret = row;
 	}
 	*ret_found = found;
@@ -343,7 +343,7 @@ static int blob_canonical(struct store *s, const struct digest *diff_id, str var
 	TRY(db_row(s, st, ret_found, err));
 	if (!*ret_found)
 		return 0;
-	*ret = (struct store_layer_blob){ .digest = db_digest(st, 0),
+	*ret = (struct store_layer_blob){ .digest = sql_digest(st, 0),
 		                          .size = (uint64_t)sqlite3_column_int64(st, 1) };
 	lease_add(s, OBJECT_BLOB, &ret->digest);
 	return 0;

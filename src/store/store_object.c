@@ -37,10 +37,10 @@ static bool file_is_there(struct store *s, enum object_kind kind, const struct o
 
 static int read_row(struct store *s, sqlite3_stmt *st, struct object *ret, struct cairn_err *err)
 {
-	str name = db_bytes(st, 1);
+	str name = sql_bytes(st, 1);
 	struct object o = { .id = sqlite3_column_int64(st, 0),
 		            .bytes = (uint64_t)sqlite3_column_int64(st, 2),
-		            .layer = db_digest(st, 3) };
+		            .layer = sql_digest(st, 3) };
 
 	if (name.len == 0 || name.len >= sizeof(o.name) || str_find(name, '/') >= 0 ||
 	    name.ptr[0] == '.')

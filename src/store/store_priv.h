@@ -3,11 +3,11 @@
 #define CAIRN_STORE_PRIV_H
 
 #include <pthread.h>
-#include <sqlite3.h>
 #include <sys/types.h>
 
 #include "store.h"
 #include "util/map.h"
+#include "util/sql.h"
 #include "util/vec.h"
 
 /* Something with a file or directory of its own; the numbers are in the database. */
@@ -98,9 +98,7 @@ int db_row(struct store *s, sqlite3_stmt *st, bool *ret_row, struct cairn_err *e
 /* Bind and run to the end. */
 int db_run(struct store *s, struct cairn_err *err, const char *sql, const char *types, ...);
 
-struct digest db_digest(sqlite3_stmt *st, int col); /* all zero when NULL or not 32 bytes */
-str db_bytes(sqlite3_stmt *st, int col);            /* dies with the next step */
-char *db_text(sqlite3_stmt *st, int col);           /* owned */
+char *db_text(sqlite3_stmt *st, int col); /* owned */
 
 static inline void stmt_cleanup_(sqlite3_stmt **st)
 {

@@ -12,7 +12,7 @@ static int lease_refs(struct store *s, const struct digest *key, struct cairn_er
 	lease_add(s, LEASE_RECORD, key);
 	TRY(db_bind(s, &st, err, "SELECT kind, digest FROM record_ref WHERE key = ?1", "d", key));
 	while ((r = db_row(s, st, &row, err)) == 0 && row) {
-		struct digest d = db_digest(st, 1);
+		struct digest d = sql_digest(st, 1);
 
 		lease_add(s, sqlite3_column_int(st, 0), &d);
 	}
@@ -39,7 +39,7 @@ static int record_find(struct store *s, const struct digest *key, struct store_f
 	if (!s->read_only && now - sqlite3_column_int64(st, 3) > USED_STEP)
 		TRY(db_run(s, err, "UPDATE record SET used = ?1 WHERE key = ?2", "id", now, key));
 	TRY(lease_refs(s, key, err));
-	payload = db_bytes(st, 2);
+	payload = sql_bytes(st, 2);
 	*ret = (struct store_found){ .found = true,
 		                     .kind = (enum store_record_kind)sqlite3_column_int(st, 0),
 		                     .created = sqlite3_column_int64(st, 1),
