@@ -1,0 +1,218 @@
+/* Records of builds: kept, found, carried to another machine. */
+#include "harness.h"
+
+#include "history/history.h"
+#include "util/clock.h"
+
+static struct history *open_in(const char *dir, bool read_only)
+{
+	cleanup_free char *path = xasprintf("%s/%s", harness_dir(), dir);
+	struct history *h = NULL;
+	struct cairn_err err;
+
+	assert_ok(history_open(path, read_only, &h, &err));
+	return h;
+}
+
+static struct history_build sample(struct history_step *steps, size_t n)
+{
+	struct history_build b = { .time = 1000,
+		                   .image = S("app"),
+		                   .category = S("heavy"),
+		                   .base = S("debian:12"),
+		                   .input = digest_of("x", 1),
+		                   .outcome = HISTORY_MEMORY,
+		                   .runner = { .name = S("large"),
+		                               .driver = S("codebuild"),
+		                               .spot = true,
+		                               .cpus = 8,
+		                               .memory = 1ull << 34,
+		                               .arch = S("amd64") },
+		                   .wall_ns = 77,
+		                   .memory = 5,
+		                   .steps = steps,
+		                   .n_steps = n };
+
+	return b;
+}
+
+static void check_sample(const struct history_build *b)
+{
+	assert_str(b->image, "app");
+	assert_str(b->runner.name, "large");
+	assert_int_equal(b->outcome, HISTORY_MEMORY);
+	assert_true(b->runner.spot);
+	assert_int_equal(b->runner.cpus, 8);
+	assert_int_equal(b->wall_ns, 77);
+	assert_int_equal(b->n_steps, 2);
+	assert_str(b->steps[1].name, "[2/2] RUN \"make\"\n\\");
+	assert_int_equal(b->steps[1].cpu_ns, 9);
+	assert_true(digest_eq(&b->input, &(struct digest){ 0 }) == false);
+}
+
+static struct history_step steps[] = {
+	{ .name = { "[1/2] FROM x", 12 }, .kind = { "from", 4 }, .hit = true },
+	{ .name = { "[2/2] RUN \"make\"\n\\", 18 },
+	  .kind = { "run", 3 },
+	  .wall_ns = 8,
+	  .cpu_ns = 9 },
+};
+
+void test_history__kept_and_found(void **state)
+{
+	cleanup_history struct history *h = open_in("home", false);
+	cleanup_arena struct arena *a = arena_new();
+	struct history_build b = sample(steps, 2), *got;
+	struct cairn_err err;
+	size_t n;
+
+	(void)state;
+	assert_ok(history_add(h, &b, &err));
+	b.image = S("other");
+	b.time = 2000;
+	assert_ok(history_add(h, &b, &err));
+	assert_ok(history_find(h, &(struct history_query){ .steps = true }, a, &got, &n, &err));
+	assert_int_equal(n, 2);
+	assert_str(got[0].image, "other");
+	check_sample(&got[1]);
+	assert_ok(history_find(h, &(struct history_query){ .image = S("app") }, a, &got, &n, &err));
+	assert_int_equal(n, 1);
+	assert_int_equal(got[0].n_steps, 0);
+	assert_ok(history_find(h, &(struct history_query){ .since = 1500 }, a, &got, &n, &err));
+	assert_int_equal(n, 1);
+	assert_ok(history_find(h, &(struct history_query){ .limit = 1 }, a, &got, &n, &err));
+	assert_int_equal(n, 1);
+	assert_str(got[0].image, "other");
+}
+
+void test_history__read_only(void **state)
+{
+	cleanup_history struct history *h = open_in("nowhere", true);
+	cleanup_arena struct arena *a = arena_new();
+	struct history_build b = sample(steps, 2), *got;
+	struct cairn_err err;
+	size_t n;
+
+	(void)state;
+	assert_ok(history_find(h, &(struct history_query){ 0 }, a, &got, &n, &err));
+	assert_int_equal(n, 0);
+	assert_int_equal(history_add(h, &b, &err), CAIRN_E_DENIED);
+}
+
+void test_history__travels(void **state)
+{
+	cleanup_history struct history *one = open_in("one", false), *two = open_in("two", false);
+	cleanup_arena struct arena *a = arena_new();
+	cleanup_strbuf struct strbuf lines;
+	struct history_build b = sample(steps, 2), *got;
+	struct cairn_err err;
+	size_t n, added;
+
+	(void)state;
+	strbuf_init(&lines, 1u << 20);
+	assert_ok(history_add(one, &b, &err));
+	assert_ok(history_export(one, &(struct history_query){ 0 }, &lines, &err));
+	assert_ok(history_merge(two, strbuf_view(&lines), &added, &err));
+	assert_int_equal(added, 1);
+	assert_ok(history_merge(two, strbuf_view(&lines), &added, &err));
+	assert_int_equal(added, 0);
+	assert_ok(history_find(two, &(struct history_query){ .steps = true }, a, &got, &n, &err));
+	assert_int_equal(n, 1);
+	check_sample(&got[0]);
+}
+
+#define ID "\"id\":\"0123456789abcdef0123456789abcdef\""
+
+void test_history__damaged_lines(void **state)
+{
+	static const struct {
+		const char *line;
+		size_t added;
+	} cases[] = {
+		{ "", 0 },
+		{ "{", 0 },
+		{ "[]", 0 },
+		{ "{\"v\":1}", 0 },
+		{ "{\"v\":2," ID "}", 0 },
+		{ "{\"v\":1,\"id\":\"00000000000000000000000000000000\"}", 0 },
+		{ "{\"v\":1,\"id\":\"0123\"}", 0 },
+		{ "{\"v\":1," ID ",\"wall_ns\":-1}", 0 },
+		{ "{\"v\":1," ID ",\"wall_ns\":1.5}", 0 },
+		{ "{\"v\":1," ID ",\"cpus\":9999999999}", 0 },
+		{ "{\"v\":1," ID ",\"outcome\":\"odd\"}", 0 },
+		{ "{\"v\":1," ID ",\"input\":\"sha256:0\"}", 0 },
+		{ "{\"v\":1," ID ",\"steps\":[1]}", 0 },
+		{ "{\"v\":1," ID ",\"image\":7}", 0 },
+		{ "garbage\n\n{\"v\":1," ID ",\"image\":\"a\",\"later\":1}\ngarbage", 1 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		cleanup_history struct history *h = open_in("home", false);
+		struct cairn_err err;
+		size_t added;
+
+		assert_ok(history_merge(h, str_of(cases[i].line), &added, &err));
+		assert_int_equal(added, cases[i].added);
+	}
+}
+
+void test_history__damaged_file(void **state)
+{
+	struct history *h = NULL;
+	struct cairn_err err;
+
+	(void)state;
+	harness_write("history.sqlite", S("this is no database at all, is it"));
+	assert_fails(history_open(harness_dir(), false, &h, &err), CAIRN_E_DIGEST);
+	assert_null(h);
+}
+
+/* 1,000 builds of 20 steps within 0.2 s; the bound here is for a busy machine. */
+void test_history__large(void **state)
+{
+	cleanup_history struct history *h = open_in("home", false);
+	cleanup_arena struct arena *a = arena_new();
+	struct history_step many[20];
+	cleanup_strbuf struct strbuf lines;
+	struct history_build b, *got;
+	struct cairn_err err;
+	size_t n, added;
+	int64_t start;
+
+	(void)state;
+	for (size_t i = 0; i < 20; i++)
+		many[i] = steps[1];
+	b = sample(many, 20);
+	strbuf_init(&lines, 64u << 20);
+	assert_ok(history_add(h, &b, &err));
+	assert_ok(history_export(h, &(struct history_query){ 0 }, &lines, &err));
+	strbuf_clear(&lines);
+	for (unsigned i = 1; i <= 1000; i++) {
+		cleanup_history struct history *one = NULL;
+
+		b.time = i;
+		if (i <= 3)
+			assert_ok(history_add(h, &b, &err));
+		strbuf_printf(&lines,
+		              "{\"v\":1,\"id\":\"%032x\",\"image\":\"i\",\"time\":%u,\"steps\":[",
+		              i, i);
+		for (unsigned k = 0; k < 20; k++)
+			strbuf_printf(
+				&lines,
+				"%s{\"name\":\"[%u/20] RUN make\",\"kind\":\"run\",\"wall_ns\":%u}",
+				k ? "," : "", k, k * 1000);
+		strbuf_cstr(&lines, "]}\n");
+	}
+	assert_ok(history_merge(h, strbuf_view(&lines), &added, &err));
+	assert_int_equal(added, 1000);
+	start = clock_monotonic();
+	assert_ok(history_find(h, &(struct history_query){ .image = S("i"), .steps = true }, a,
+	                       &got, &n, &err));
+	assert_int_equal(n, 1000);
+	assert_int_equal(got[0].n_steps, 20);
+	assert_true(clock_monotonic() - start < CLOCK_SEC);
+	if (getenv("HISTORY_TIMES"))
+		print_message("1000 builds read in %.1f ms\n",
+		              (double)(clock_monotonic() - start) / 1e6);
+}
