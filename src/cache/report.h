@@ -92,7 +92,11 @@ struct report_step {
 	str from;         /* HIT: "" = the local store, else the remote */
 	uint64_t cost_ns; /* RAN: what it took; HIT: what it took when it ran */
 	uint64_t bytes;   /* of its layer's tar; 0 = not known */
-	unsigned *below;  /* steps it stands on or reads from, by index; n_below */
+	/* What it took besides, of RAN and FAILED; 0 = not known. They and `oom` are of this build
+	 * only: the stored form has them not. */
+	uint64_t cpu_ns, memory;
+	bool oom;        /* FAILED: killed because memory ran out */
+	unsigned *below; /* steps it stands on or reads from, by index; n_below */
 	size_t n_below;
 	struct report_part *parts; /* sorted by kind, then name */
 	size_t n_parts;

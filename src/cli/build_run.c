@@ -5,6 +5,7 @@
 
 #include "background_sync.h"
 #include "build_check.h"
+#include "build_history.h"
 #include "build_mounts.h"
 #include "build_output.h"
 #include "build_report.h"
@@ -386,6 +387,16 @@ static void keep_report(struct build_run *r, const struct engine_image *im)
 		                               err.msg)));
 }
 
+/* So is what it took, for predictions. */
+static void keep_history(struct build_run *r, int result, const struct cairn_err *why)
+{
+	struct cairn_err err;
+
+	if (build_history_keep(r, result, why, &err) < 0)
+		build_run_warn(r, str_of(arena_printf(r->a, "no record of this build is kept: %s",
+		                                      err.msg)));
+}
+
 /* *ret_again: it failed because of a hit that will be a miss in the next attempt. */
 static int build_once(struct build_run *template, int *ret_status, bool *ret_again,
                       struct cairn_err *err)
@@ -426,8 +437,10 @@ static int build_once(struct build_run *template, int *ret_status, bool *ret_aga
 	if (got < 0 && r.build)
 		(void)build_remote_finish(&r, (unsigned)r.graph->n_nodes, got, err);
 	build_warnings_show(&r);
-	if (r.build && !*ret_again)
+	if (r.build && !*ret_again) {
 		keep_report(&r, got == 0 ? &im : NULL);
+		keep_history(&r, got, err);
+	}
 	if (got < 0)
 		progress_end(r.progress, &(struct progress_result){ .time_ns = clock_monotonic() });
 	if (r.build && engine_ran(r.build))

@@ -106,7 +106,12 @@ static void report_one(const struct step *s, struct arena *a, struct report_step
 		                     .key = s->def_key,
 		                     .result = result_of(s),
 		                     .from = str_of(from_of(s)),
-		                     .cost_ns = cost_of(s) };
+		                     .cost_ns = cost_of(s),
+		                     .oom = s->oom };
+	if (ret->result == REPORT_RAN || ret->result == REPORT_FAILED) {
+		ret->cpu_ns = s->cost.cpu_ns;
+		ret->memory = s->cost.peak_bytes;
+	}
 	if (layer)
 		ret->bytes = layer->size;
 	if (n->no_cache && ret->result != REPORT_HIT)

@@ -131,6 +131,7 @@ static void fail_step(struct step *s, int exit_code, bool oom, const struct cair
 	struct cairn_err err = *cause;
 	bool first = !s->b->stopping;
 
+	s->oom = oom;
 	if (!err.line && s->node->line) {
 		(void)snprintf(err.path, sizeof(err.path), "%.*s", STR(s->b->opts->graph->path));
 		err.line = s->node->line;

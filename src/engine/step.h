@@ -104,6 +104,7 @@ struct step {
 	int64_t started;             /* clock_monotonic() */
 	uint64_t fetched;            /* bytes of a base image that were told of */
 	struct step_cost cost;
+	bool oom; /* FAILED: killed because memory ran out */
 	struct step_run *run;
 	struct step_work *work;
 };

@@ -1,0 +1,22 @@
+/* cli/build_history.h - what a build took is kept for predictions (history/history.h). */
+#ifndef CAIRN_CLI_BUILD_HISTORY_H
+#define CAIRN_CLI_BUILD_HISTORY_H
+
+#include "history/history.h"
+#include "util/err.h"
+
+struct build_run;
+
+/* Keep a record of a build that ended. Nothing happens in a read-only store, and for a build that
+ * was all hits: it says nothing about what work takes.
+ *
+ * result  0: it went well; else how it failed, with *why */
+int build_history_keep(struct build_run *r, int result, const struct cairn_err *why,
+                       struct cairn_err *err);
+
+/* The machine this runs on, as CI systems and CAIRN_RUNNER (a name in cairn.yaml or the catalogue)
+ * say. Texts are borrowed from envp, static, or in `a`. home: folder of the store. */
+void build_history_machine(char *const *envp, const char *home, struct arena *a,
+                           struct history_runner *ret);
+
+#endif
