@@ -188,6 +188,8 @@ static const struct conf_field file_fields[] = {
 	  .help = "What images have that say nothing else" },
 	{ "groups", CONF_F_NAMED, AT(c.groups), .object = &config_group_object,
 	  .help = "Names for several images" },
+	{ "runners", CONF_F_NAMED, AT(c.runners), .object = &config_runner_object,
+	  .help = "Machines that builds can be sent to, by name: 'cairn runners'" },
 	{ 0 },
 };
 

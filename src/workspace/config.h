@@ -136,6 +136,60 @@ struct workspace_groups {
 	size_t len;
 };
 
+/* How a runner is started. */
+enum runner_driver {
+	RUNNER_UNKNOWN, /* not told */
+	RUNNER_LOCAL,   /* this machine */
+	RUNNER_GITHUB,
+	RUNNER_CODEBUILD,
+	RUNNER_CODEBUILD_RUNNER, /* CodeBuild behind a label of GitHub's */
+	RUNNER_DRIVERS_,
+};
+
+enum runner_rounding {
+	RUNNER_MINUTE,
+	RUNNER_SECOND,
+};
+
+enum runner_arch {
+	RUNNER_ANY_ARCH, /* not told */
+	RUNNER_AMD64,
+	RUNNER_ARM64,
+	RUNNER_ARCHS_,
+};
+
+/* One of `runners:`, a kind of machine that builds can be sent to. 0, "", none: not given (what
+ * route/runners.h then takes is said there). */
+struct workspace_runner {
+	str name;
+	unsigned line, col; /* where the name stands */
+	enum runner_driver driver;
+	str compute, environment; /* of CodeBuild */
+	struct image_strs labels; /* of GitHub's runs-on */
+	str image;
+	uint64_t vcpu;
+	uint64_t memory, disk; /* bytes */
+	str price_text;        /* as written */
+	bool has_price;        /* `price` was given */
+	uint64_t price;        /* 1e-6 USD per minute */
+	enum runner_rounding rounding;
+	uint64_t latency; /* ns */
+	uint64_t concurrency;
+	enum runner_arch arch;
+	bool gpu, spot, privileged;
+	uint64_t interruptions;        /* in 100 hours */
+	str source, date;              /* of its figures */
+	struct image_strs unconfirmed; /* keys whose figures nobody has confirmed */
+};
+
+struct workspace_runners {
+	struct workspace_runner *ptr;
+	size_t len;
+};
+
+const char *runner_driver_name(enum runner_driver d); /* "codebuild", ...; static */
+const char *runner_arch_name(enum runner_arch a);     /* "amd64", ...; static */
+
 struct workspace_config {
 	struct arena *arena; /* owns everything */
 	const char *file;    /* as shown in messages; NULL: there is no cairn.yaml */
@@ -150,6 +204,7 @@ struct workspace_config {
 	struct workspace_images images;         /* see images.h, which makes something of them */
 	struct workspace_image defaults;        /* of all images; it has no name */
 	struct workspace_groups groups;
+	struct workspace_runners runners; /* as written; see route/runners.h */
 };
 
 /* Read the configuration.

@@ -13,6 +13,9 @@ extern const struct conf_object config_image_object;
 extern const struct conf_object config_defaults_object;
 extern const struct conf_object config_group_object;
 
+/* One of `runners:`; config_runners.c. */
+extern const struct conf_object config_runner_object;
+
 /* "host[:port]/prefix" or, unless need_path is set, a mere host: as it stands in a reference.
  * *text loses slashes at its end. Fails at the place of `n`. */
 int config_check_location(const struct conf_reader *r, const struct conf_node *n, str *text,
