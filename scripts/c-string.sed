@@ -1,0 +1,3 @@
+# A text as C: each line becomes a string literal.
+s/[\\"]/\\&/g
+s/.*/"&\\n"/
