@@ -9,6 +9,8 @@ const struct cli_cmd *const cli_commands[] = {
 	&cmd_explain,
 	&cmd_plan,
 	&cmd_up,
+	&cmd_runners,
+	&cmd_report,
 	&cmd_run,
 	&cmd_parse,
 	&cmd_import,

@@ -27,6 +27,7 @@ int cli_command_unknown(const char *name, struct cairn_err *err);
 int cli_command_incomplete(const struct cli_cmd *group, const char *word, struct cairn_err *err);
 
 extern const struct cli_cmd cmd_build, cmd_explain, cmd_parse, cmd_plan, cmd_run, cmd_up;
+extern const struct cli_cmd cmd_report, cmd_runners;
 extern const struct cli_cmd cmd_history, cmd_images, cmd_import, cmd_inspect, cmd_rmi, cmd_tag;
 extern const struct cli_cmd cmd_copy, cmd_login, cmd_logout, cmd_pull, cmd_push, cmd_tags;
 extern const struct cli_cmd cmd_base, cmd_base_list, cmd_base_lock, cmd_base_sync, cmd_base_update;
