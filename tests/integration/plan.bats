@@ -13,10 +13,6 @@ setup() {
 	printf 'FROM base\nCOPY src /app\n' >app/Dockerfile
 }
 
-teardown() {
-	remove_stores
-}
-
 verdicts() { # "app=build base=skip"
 	"$CAIRN" plan --json "$@" | jq -r '[.images[] | "\(.name)=\(.verdict)"] | sort | join(" ")'
 }
@@ -179,4 +175,29 @@ up() {
 	echo "$output"
 	[[ $output == *"cached "*"COPY src /one"*"would run"*"COPY other /two"* ]]
 	[ "$("$CAIRN" plan --json | jq -c '[.images[] | select(.name == "app").steps[].result]')" = '["hit","run"]' ]
+}
+
+@test "a registry and a cache: another machine skips, retags without bytes, and builds on what was pushed" {
+	need_tools docker-registry
+	start_registry
+	printf 'FROM %s/base:1\nCOPY src /app\n' "$REG" >app/Dockerfile
+	cat >cairn.yaml <<-END
+	cache: registry://$REG/cache
+	images:
+	  base: {context: base, tags: "$REG/base:1"}
+	  app: {context: app, tags: ["$REG/app:1"]}
+	END
+	up --push
+	export CAIRN_HOME=$BATS_TEST_TMPDIR/other
+	[ "$(verdicts)" = "app=skip base=skip" ]
+	sed -i 's/app:1"/app:1", "'"$REG"'\/app:new"/' cairn.yaml
+	[ "$(verdicts)" = "app=retag base=skip" ]
+	up --push
+	[ "$(verdicts)" = "app=skip base=skip" ]
+	echo two >app/src/b
+	[ "$(verdicts)" = "app=build base=skip" ]
+	up --push
+	[ "$(verdicts)" = "app=skip base=skip" ]
+	export CAIRN_HOME=$BATS_TEST_TMPDIR/third
+	[ "$(verdicts)" = "app=skip base=skip" ]
 }
