@@ -37,11 +37,11 @@ static struct plan_ignore *ignore_file(struct plan_inputs *p, const char *path)
 	struct plan_ignore *i = map_get(&p->ignores, str_of(path));
 	cleanup_strbuf struct strbuf text;
 
+	strbuf_init(&text, IGNORE_MAX);
 	if (i)
 		return i;
 	i = arena_new_of(p->arena, struct plan_ignore);
 	map_put(&p->ignores, str_of(path), i);
-	strbuf_init(&text, IGNORE_MAX);
 	i->result = fs_read_file(p->root, path, &text, &i->err);
 	i->there = i->result != CAIRN_E_NOT_FOUND;
 	if (i->result == 0)

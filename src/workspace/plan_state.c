@@ -163,9 +163,9 @@ int plan_state_put(struct store *s, const struct digest *key, const struct plan_
 	struct plan_known old = { 0 }, now = *k;
 	cleanup_strbuf struct strbuf text;
 
+	strbuf_init(&text, KNOWN_MAX);
 	if (store_read_only(s))
 		return 0;
-	strbuf_init(&text, KNOWN_MAX);
 	TRY(find_here(s, key, 1, a, &old, err));
 	keep_pushed(&old, &now);
 	plan_known_encode(&now, &text);
