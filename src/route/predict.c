@@ -178,7 +178,7 @@ static double serial_share(const samples *l)
 		const struct sample *s = &l->ptr[i];
 		double p;
 
-		if (!s->cpu || s->cpus < 2)
+		if (s->cpu <= 0 || s->cpus < 2)
 			continue;
 		p = clamp((s->cpu - s->wall) / (1 - 1 / s->cpus), 0, s->wall * s->cpus);
 		v[n++] = 1 - p / s->cpus / s->wall;

@@ -5,6 +5,7 @@
  *
  *	runners.h   the machines
  *	predict.h   time, memory, disk of an image's build on a machine, from recorded builds
+ *	plan_works.h the images of a plan as work
  *	choose.h    the machine for an image
  *	fallback.h  an attempt ended badly: what next
  *	schedule.h  a batch over machines
@@ -16,6 +17,7 @@
 
 #include "choose.h"
 #include "fallback.h"
+#include "plan_works.h"
 #include "predict.h"
 #include "runners.h"
 #include "schedule.h"
