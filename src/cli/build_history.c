@@ -179,6 +179,7 @@ int build_history_keep(struct build_run *r, int result, const struct cairn_err *
 	b.wall_ns = (uint64_t)(clock_monotonic() - r->started);
 	b.time = clock_now() - (int64_t)b.wall_ns;
 	b.image = image_name(r);
+	b.category = str_of(ctx_env(r->ctx->envp, "CAIRN_CATEGORY"));
 	b.base = base_name(&rep);
 	b.commit = commit(r);
 	b.input = engine_key(r->build);

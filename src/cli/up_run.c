@@ -107,6 +107,26 @@ static void retag(struct up *u, struct up_image *i)
 
 /* --- building ------------------------------------------------------------------------------- */
 
+/* The record of the build says which image of the workspace it was (build_history.h). */
+static char **environment(struct up *u, const struct up_image *i)
+{
+	struct arena *a = u->plan->a;
+	char **from = u->plan->ctx->envp, **env;
+	size_t n = 0, k = 0;
+
+	while (from[n])
+		n++;
+	env = arena_array(a, char *, n + 3);
+	for (size_t e = 0; e < n; e++)
+		if (!str_starts(str_of(from[e]), S("CAIRN_IMAGE=")) &&
+		    !str_starts(str_of(from[e]), S("CAIRN_CATEGORY=")))
+			env[k++] = from[e];
+	env[k++] = arena_printf(a, "CAIRN_IMAGE=%.*s", STR(i->plan->image->name));
+	env[k++] = arena_printf(a, "CAIRN_CATEGORY=%s",
+	                        image_category_name(i->plan->category.category));
+	return env;
+}
+
 static int spawn(struct up *u, struct up_image *i, char **argv, struct cairn_err *err)
 {
 	posix_spawn_file_actions_t fa;
@@ -118,7 +138,7 @@ static int spawn(struct up *u, struct up_image *i, char **argv, struct cairn_err
 	(void)posix_spawn_file_actions_addopen(&fa, 1, i->log, O_WRONLY | O_CREAT | O_APPEND, 0600);
 	(void)posix_spawn_file_actions_adddup2(&fa, 1, 2);
 	(void)posix_spawn_file_actions_addchdir_np(&fa, u->plan->ctx->config->root);
-	rc = posix_spawn(&i->pid, "/proc/self/exe", &fa, NULL, argv, u->plan->ctx->envp);
+	rc = posix_spawn(&i->pid, "/proc/self/exe", &fa, NULL, argv, environment(u, i));
 	posix_spawn_file_actions_destroy(&fa);
 	errno = rc;
 	return rc ? cairn_fail_sys(err, "start a build") : 0;
