@@ -23,12 +23,13 @@ struct ahead {
 	unsigned next; /* the one that is filled */
 	size_t len;    /* bytes in it; fewer than AHEAD_SIZE: the source has ended */
 	bool ended;    /* the caller has seen the last bytes */
+	bool hashes;
 	struct sha256 hash;
 	int result;
 	struct cairn_err err;
 };
 
-struct ahead *ahead_new(const struct layer_reader *in, struct pool *pool)
+struct ahead *ahead_new(const struct layer_reader *in, struct pool *pool, bool hash)
 {
 	struct ahead *a = xcalloc(1, sizeof(*a));
 
@@ -37,6 +38,7 @@ struct ahead *ahead_new(const struct layer_reader *in, struct pool *pool)
 	a->refs = 1;
 	a->in = in;
 	a->pool = pool;
+	a->hashes = hash;
 	a->buffers[0] = xmalloc(AHEAD_SIZE);
 	a->buffers[1] = xmalloc(AHEAD_SIZE);
 	sha256_init(&a->hash);
@@ -64,7 +66,7 @@ static void fill(struct ahead *a)
 {
 	pthread_mutex_unlock(&a->lock);
 	a->result = layer_read_full(a->in, a->buffers[a->next], AHEAD_SIZE, &a->len, &a->err);
-	if (a->result == 0)
+	if (a->result == 0 && a->hashes)
 		sha256_add(&a->hash, a->buffers[a->next], a->len);
 	pthread_mutex_lock(&a->lock);
 	a->state = READY;

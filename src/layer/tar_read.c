@@ -11,6 +11,8 @@
 
 struct tar_reader {
 	struct ahead *in;
+	bool hashes; /* here, together with the content of files; else ahead */
+	struct sha256 hash;
 	str at_hand;    /* read and not consumed */
 	uint64_t taken; /* bytes consumed */
 	uint64_t left;  /* of the member's content */
@@ -26,7 +28,10 @@ struct tar_reader *tar_reader_new(const struct layer_reader *in, struct pool *po
 {
 	struct tar_reader *t = xcalloc(1, sizeof(*t));
 
-	t->in = ahead_new(in, pool);
+	/* Two hashes of the same bytes in this thread are then cheaper than one in each of two. */
+	t->hashes = sha256_both_pays();
+	sha256_init(&t->hash);
+	t->in = ahead_new(in, pool, !t->hashes);
 	t->arena = arena_new();
 	return t;
 }
@@ -53,13 +58,26 @@ static int fail_short(const struct tar_reader *t, struct cairn_err *err)
 
 /* ---- bytes ---- */
 
+/* content: NULL, or hashes these bytes, too. */
+static void hash(struct tar_reader *t, struct sha256 *content, str part)
+{
+	if (t->hashes && content)
+		sha256_add_both(&t->hash, content, part.ptr, part.len);
+	else if (t->hashes)
+		sha256_add(&t->hash, part.ptr, part.len);
+	else if (content)
+		sha256_add(content, part.ptr, part.len);
+}
+
 /* Consume up to n bytes that are at hand; none only at the end of the source. */
-static int take_some(struct tar_reader *t, uint64_t n, str *ret, struct cairn_err *err)
+static int take_some(struct tar_reader *t, uint64_t n, struct sha256 *content, str *ret,
+                     struct cairn_err *err)
 {
 	if (t->at_hand.len == 0)
 		TRY(ahead_next(t->in, &t->at_hand, err));
 	*ret = str_n(t->at_hand.ptr, n < t->at_hand.len ? (size_t)n : t->at_hand.len);
 	t->at_hand = str_skip(t->at_hand, ret->len);
+	hash(t, content, *ret);
 	t->taken += ret->len;
 	if (t->taken > LAYER_SIZE_MAX)
 		return fail_tar(err, "it is larger than 16 TiB");
@@ -72,7 +90,7 @@ static int take(struct tar_reader *t, void *p, size_t n, size_t *ret_n, struct c
 	str part;
 
 	while (got < n) {
-		TRY(take_some(t, n - got, &part, err));
+		TRY(take_some(t, n - got, NULL, &part, err));
 		if (part.len == 0)
 			break;
 		memcpy((char *)p + got, part.ptr, part.len);
@@ -87,7 +105,7 @@ static int skip(struct tar_reader *t, uint64_t n, struct cairn_err *err)
 	str part;
 
 	for (; n; n -= part.len) {
-		TRY(take_some(t, n, &part, err));
+		TRY(take_some(t, n, NULL, &part, err));
 		if (part.len == 0)
 			return fail_short(t, err);
 	}
@@ -457,9 +475,9 @@ int tar_next(struct tar_reader *t, const struct tar_member **ret, struct cairn_e
 	return 0;
 }
 
-int tar_content(struct tar_reader *t, str *ret, struct cairn_err *err)
+int tar_content(struct tar_reader *t, struct sha256 *h, str *ret, struct cairn_err *err)
 {
-	TRY(take_some(t, t->left, ret, err));
+	TRY(take_some(t, t->left, h, ret, err));
 	if (t->left && ret->len == 0)
 		return fail_short(t, err);
 	t->left -= ret->len;
@@ -471,9 +489,9 @@ int tar_finish(struct tar_reader *t, struct digest *ret, uint64_t *ret_size, str
 	str part;
 
 	do
-		TRY(take_some(t, UINT64_MAX, &part, err));
+		TRY(take_some(t, UINT64_MAX, NULL, &part, err));
 	while (part.len);
-	*ret = ahead_digest(t->in);
+	*ret = t->hashes ? sha256_end(&t->hash) : ahead_digest(t->in);
 	*ret_size = t->taken;
 	return 0;
 }

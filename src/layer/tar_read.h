@@ -39,8 +39,8 @@ DEFINE_CLEANUP(struct tar_reader *, tar_reader_free);
 int tar_next(struct tar_reader *t, const struct tar_member **ret, struct cairn_err *err);
 
 /* Up to SIZE_MAX bytes of the member's content, as many as are at hand: borrowed until the
- * next call; empty at the end of the content. */
-int tar_content(struct tar_reader *t, str *ret, struct cairn_err *err);
+ * next call; empty at the end of the content. They are added to h. */
+int tar_content(struct tar_reader *t, struct sha256 *h, str *ret, struct cairn_err *err);
 
 /* After tar_next() gave NULL: read what follows, too, and give digest and size of it all. */
 int tar_finish(struct tar_reader *t, struct digest *ret, uint64_t *ret_size, struct cairn_err *err);

@@ -94,8 +94,7 @@ static int copy_content(struct unpack *u, struct tar_reader *t, int fd, struct b
 
 	sha256_init(&h);
 	while (done < b->e.size) {
-		TRY(tar_content(t, &part, err));
-		sha256_add(&h, part.ptr, part.len);
+		TRY(tar_content(t, &h, &part, err));
 		if (fd >= 0)
 			TRY(fs_write_all(fd, part.ptr, part.len, b->e.path.ptr, err));
 		if (keep)

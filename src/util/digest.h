@@ -37,6 +37,12 @@ void sha256_add(struct sha256 *h, const void *p, size_t n); /* n may be 0 */
 struct digest sha256_end(struct sha256 *h);                 /* h must be initialised again */
 struct digest digest_of(const void *p, size_t n);           /* of these bytes alone */
 
+/* The same bytes to two hashes.  Where sha256_both_pays() and both have the same number of bytes
+ * before them, modulo 64, that costs little more than one; otherwise it is as dear as adding twice.
+ * Only where it pays may it be called. */
+void sha256_add_both(struct sha256 *a, struct sha256 *b, const void *p, size_t n);
+bool sha256_both_pays(void); /* asks the CPU, which is slow: to be kept */
+
 bool digest_eq(const struct digest *a, const struct digest *b); /* the same bytes? */
 int digest_cmp(const struct digest *a, const struct digest *b); /* as memcmp */
 bool digest_none(const struct digest *d);                       /* all zero? */

@@ -1,6 +1,7 @@
 #include "harness.h"
 
 #include "util/digest.h"
+#include "util/mem.h"
 
 void test_digest__empty_input(void **state)
 {
@@ -39,4 +40,48 @@ void test_digest__fields_are_framed(void **state)
 	digest_field_str(&f, "x", S("bc"));
 	b = digest_fields_end(&f);
 	assert_false(digest_eq(&a, &b));
+}
+
+/* Two hashes at once give what each gives alone, wherever the bytes are cut. */
+void test_digest__both_at_once(void **state)
+{
+	static const size_t sizes[] = { 0, 1, 63, 64, 65, 127, 128, 4096, 100001 };
+	static const size_t before[][2] = {
+		{ 0, 0 }, { 512, 0 }, { 10, 10 }, { 74, 10 }, { 1, 2 }
+	};
+	char *bytes = xmalloc(200000);
+
+	(void)state;
+	for (size_t i = 0; i < 200000; i++)
+		bytes[i] = (char)(i * 7 + i / 251);
+	for (size_t i = 0; i < ARRAY_SIZE(sizes) * ARRAY_SIZE(before) && sha256_both_pays(); i++) {
+		const size_t *had = before[i % ARRAY_SIZE(before)];
+		size_t n = sizes[i / ARRAY_SIZE(before)];
+		struct digest a, b, want;
+		struct sha256 x, y;
+
+		sha256_init(&x);
+		sha256_init(&y);
+		sha256_add(&x, bytes, had[0]);
+		sha256_add(&y, bytes, had[1]);
+		sha256_add_both(&x, &y, bytes + 600, n);
+		sha256_add_both(&x, &y, bytes + 600, 333);
+		sha256_add(&x, bytes, 5);
+		a = sha256_end(&x);
+		b = sha256_end(&y);
+		sha256_init(&x);
+		sha256_add(&x, bytes, had[0]);
+		sha256_add(&x, bytes + 600, n);
+		sha256_add(&x, bytes + 600, 333);
+		sha256_add(&x, bytes, 5);
+		want = sha256_end(&x);
+		assert_true(digest_eq(&a, &want));
+		sha256_init(&y);
+		sha256_add(&y, bytes, had[1]);
+		sha256_add(&y, bytes + 600, n);
+		sha256_add(&y, bytes + 600, 333);
+		want = sha256_end(&y);
+		assert_true(digest_eq(&b, &want));
+	}
+	free(bytes);
 }
