@@ -171,6 +171,32 @@ void test_compress__damaged_or_short(void **state)
 	free(bytes);
 }
 
+/* "hello" as a member with all that a header may have (its own check sum too), and as another
+ * with none of it. */
+#define GZIP_FULL                                                                                      \
+	"\x1f\x8b\x08\x1e\x00\x00\x00\x00\x00\x03\x06\x00\x41\x42\x02\x00\x78\x79\x6e\x61\x6d\x65\x00" \
+	"\x63\x6f\x6d\x6d\x65\x6e\x74\x00\xfb\x46\xcb\x48\xcd\xc9\xc9\x07\x00\x86\xa6\x10\x36"         \
+	"\x05\x00\x00\x00"
+#define GZIP_PLAIN                                                                             \
+	"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xcb\x48\xcd\xc9\xc9\x07\x00\x86\xa6\x10\x36" \
+	"\x05\x00\x00\x00"
+
+/* Members are read however they are written and in whatever pieces they come. */
+void test_compress__gzip_of_others(void **state)
+{
+	static const char blob[] = GZIP_FULL GZIP_PLAIN GZIP_FULL;
+
+	(void)state;
+	for (size_t step = 1; step < sizeof(blob); step++) {
+		struct strbuf raw;
+		struct cairn_err err;
+
+		assert_ok(do_decompress(str_n(blob, sizeof(blob) - 1), 100, step, &raw, &err));
+		assert_str(strbuf_view(&raw), "hellohellohello");
+		strbuf_done(&raw);
+	}
+}
+
 /* A bomb stops at the limit. */
 void test_compress__limit(void **state)
 {
