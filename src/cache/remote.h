@@ -82,6 +82,9 @@ bool remote_same(const struct remote *a, const struct remote *b);
 struct remote_sink {
 	int (*write)(void *ctx, const void *p, size_t n, struct cairn_err *err);
 	void *ctx;
+	/* Is what was written, all of it, the blob? Else CAIRN_E_DIGEST. For a sink that hashes
+	 * anyway: the remote may ask it instead of hashing, too. NULL is fine. */
+	int (*verify)(void *ctx, struct cairn_err *err);
 };
 
 /* Bytes to be sent; they may be read more than once (a transfer that broke). */

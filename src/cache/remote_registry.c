@@ -348,7 +348,9 @@ static int blob_has(struct remote *r, const struct descriptor *blob, bool *ret,
 static int blob_get(struct remote *r, const struct descriptor *blob, const struct remote_sink *sink,
                     struct cairn_err *err)
 {
-	struct registry_sink to = { .write = sink->write, .ctx = sink->ctx };
+	struct registry_sink to = { .write = sink->write,
+		                    .verify = sink->verify,
+		                    .ctx = sink->ctx };
 
 	return registry_blob_get(reg_of(r)->registry, &reg_of(r)->repo, blob, &to, err);
 }

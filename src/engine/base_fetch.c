@@ -183,7 +183,9 @@ static int get_blob(void *ctx, const struct descriptor *blob, const struct remot
                     struct cairn_err *err)
 {
 	const struct base_fetching *f = ctx;
-	struct registry_sink to = { .write = sink->write, .ctx = sink->ctx };
+	struct registry_sink to = { .write = sink->write,
+		                    .verify = sink->verify,
+		                    .ctx = sink->ctx };
 
 	return registry_blob_get(bases_registry(f->b), &f->repo, blob, &to, err);
 }

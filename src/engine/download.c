@@ -102,9 +102,17 @@ static int take(void *ctx, const void *p, size_t n, struct cairn_err *err)
 	return r;
 }
 
+/* The writer hashes for the store. */
+static int verify(void *ctx, struct cairn_err *err)
+{
+	const struct download *d = ctx;
+
+	return store_blob_writer_check(d->writer, err);
+}
+
 static int transfer(struct download *d, struct cairn_err *err)
 {
-	struct remote_sink sink = { take, d };
+	struct remote_sink sink = { take, d, d->writer ? verify : NULL };
 	int r;
 
 	TRY(d->opts.stopped(d->opts.ctx, err));

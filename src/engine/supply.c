@@ -445,7 +445,9 @@ static int get_stored(struct supply *s, const struct digest *digest, const struc
 int supply_blob_get(struct supply *s, const struct supply_layer *l, const struct remote_sink *sink,
                     struct cairn_err *err)
 {
-	struct registry_sink to = { .write = sink->write, .ctx = sink->ctx };
+	struct registry_sink to = { .write = sink->write,
+		                    .verify = sink->verify,
+		                    .ctx = sink->ctx };
 	struct registry *r;
 	struct reference repo;
 

@@ -39,7 +39,7 @@ DEFINE_CLEANUP(struct tar_reader *, tar_reader_free);
 int tar_next(struct tar_reader *t, const struct tar_member **ret, struct cairn_err *err);
 
 /* Up to SIZE_MAX bytes of the member's content, as many as are at hand: borrowed until the
- * next call; empty at the end of the content. They are added to h. */
+ * next call; empty at the end of the content. They are added to h, unless it is NULL. */
 int tar_content(struct tar_reader *t, struct sha256 *h, str *ret, struct cairn_err *err);
 
 /* After tar_next() gave NULL: read what follows, too, and give digest and size of it all. */

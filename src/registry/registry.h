@@ -139,6 +139,9 @@ struct registry_sink {
 	/* After each write: bytes so far and in all. NULL is fine. */
 	void (*progress)(void *ctx, uint64_t done, uint64_t total);
 	void *ctx;
+	/* Is what was written, all of it, the blob? Else CAIRN_E_DIGEST. For a sink that hashes
+	 * anyway: its word then stands for a second digest over the same bytes. NULL is fine. */
+	int (*verify)(void *ctx, struct cairn_err *err);
 };
 
 /* Stream a blob of the repository of `repo` (its tag and digest are not looked at) to the

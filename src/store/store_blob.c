@@ -164,6 +164,24 @@ static int blob_publish(struct store_blob_writer *w, const struct digest *d, str
 	return found ? 0 : object_add(w->s, &n, ret_new, err);
 }
 
+static int check(const struct store_blob_writer *w, const struct digest *got, struct cairn_err *err)
+{
+	if (digest_none(&w->expected) || digest_eq(got, &w->expected))
+		return 0;
+	return cairn_fail(err, CAIRN_E_DIGEST,
+	                  "received bytes with the digest %s (%llu of them) instead of %s",
+	                  digest_text(got).s, (unsigned long long)w->size,
+	                  digest_text(&w->expected).s);
+}
+
+int store_blob_writer_check(const struct store_blob_writer *w, struct cairn_err *err)
+{
+	struct sha256 hash = w->hash;
+	struct digest d = sha256_end(&hash);
+
+	return check(w, &d, err);
+}
+
 int store_blob_writer_commit(struct store_blob_writer *w, struct digest *ret_digest,
                              uint64_t *ret_size, struct cairn_err *err)
 {
@@ -171,10 +189,7 @@ int store_blob_writer_commit(struct store_blob_writer *w, struct digest *ret_dig
 	struct object o = { 0 };
 	int r;
 
-	if (!digest_none(&w->expected) && !digest_eq(&d, &w->expected))
-		return cairn_fail(err, CAIRN_E_DIGEST, "received %s (%llu bytes) instead of %s",
-		                  digest_text(&d).s, (unsigned long long)w->size,
-		                  digest_text(&w->expected).s);
+	TRY(check(w, &d, err));
 	TRY(tx_begin(w->s, TX_WRITE, err));
 	r = tx_end(w->s, blob_publish(w, &d, &o, err), err);
 	if (r < 0) {

@@ -36,6 +36,9 @@ uint64_t store_blob_writer_size(const struct store_blob_writer *w); /* bytes add
 /* The file behind it, to read (pread) what was added already; owned by w. */
 int store_blob_writer_fd(const struct store_blob_writer *w);
 
+/* Is what was added so far all of the expected blob? Else CAIRN_E_DIGEST. More may be added. */
+int store_blob_writer_check(const struct store_blob_writer *w, struct cairn_err *err);
+
 /* Verify and publish. ret_digest and ret_size may be NULL. w must still be freed.
  * Fails with CAIRN_E_DIGEST when the bytes are not what was expected. */
 int store_blob_writer_commit(struct store_blob_writer *w, struct digest *ret_digest,
