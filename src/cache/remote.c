@@ -108,119 +108,6 @@ const char *remote_repository(const struct remote *r)
 	return r->ops->repository ? r->ops->repository(r) : NULL;
 }
 
-/* --- one that does not answer -------------------------------------------------------- */
-
-/* How long a call waits without a sign once there was one. A server looks at a document's blobs,
- * and hashes what it was sent, before it answers. */
-#define READ_PATIENCE   HEALTH_FIRST
-#define WRITE_PATIENCE  (8 * CLOCK_SEC)
-#define HASHED_A_SECOND (1u << 20) /* bytes, by the slowest */
-#define PATIENCE_MAX    (60 * CLOCK_SEC)
-
-static int64_t send_patience(uint64_t size)
-{
-	uint64_t seconds = size / HASHED_A_SECOND;
-
-	if (seconds > (uint64_t)((PATIENCE_MAX - WRITE_PATIENCE) / CLOCK_SEC))
-		return PATIENCE_MAX;
-	return WRITE_PATIENCE + (int64_t)seconds * CLOCK_SEC;
-}
-
-static int begin(struct remote *r, int64_t patience, struct health_call *call,
-                 struct cairn_err *err)
-{
-	if (health_begin(r->health, r->http, r->name, patience, call, err) < 0)
-		return cairn_wrap(err, "cache %s", r->name);
-	return 0;
-}
-
-/* rc is what the backend has returned. */
-static int end(struct remote *r, struct health_call *call, int rc, struct cairn_err *err)
-{
-	return health_end(call, rc, err) < 0 ? cairn_wrap(err, "cache %s", r->name) : 0;
-}
-
-/* A server, and how it is. */
-struct watched {
-	char *server; /* owned */
-	struct health *health;
-};
-
-struct remote_watch {
-	VEC(struct watched) list;
-};
-
-struct remote_watch *remote_watch_new(void)
-{
-	return xcalloc(1, sizeof(struct remote_watch));
-}
-
-void remote_watch_free(struct remote_watch *w)
-{
-	if (!w)
-		return;
-	vec_foreach (s, &w->list) {
-		free(s->server);
-		health_unref(s->health);
-	}
-	vec_free(&w->list);
-	free(w);
-}
-
-/* What they depend on: a registry, else the place itself. Owned. */
-static char *server_of(const struct remote *r)
-{
-	const char *repository = remote_repository(r);
-
-	return repository ? str_dup(str_n(repository, strcspn(repository, "/")))
-	                  : xasprintf("%s %s", r->name, r->server ? r->server : "");
-}
-
-static struct health *health_of(struct remote_watch *w, const struct remote *r)
-{
-	cleanup_free char *server = server_of(r);
-
-	vec_foreach (s, &w->list)
-		if (strcmp(s->server, server) == 0)
-			return s->health;
-	vec_push(&w->list,
-	         (struct watched){ steal_ptr(&server), health_new(&(struct health_opts){ 0 }) });
-	return vec_last(&w->list)->health;
-}
-
-void remote_watch(struct remote_watch *w, struct remote *const *list, size_t n,
-                  void (*warn)(void *ctx, str text), void *ctx)
-{
-	for (size_t i = 0; i < n; i++) {
-		list[i]->health = health_ref(health_of(w, list[i]));
-		health_listen(list[i]->health, warn, ctx);
-	}
-}
-
-bool remote_told(const struct remote *r, const struct cairn_err *err)
-{
-	return err->code == CAIRN_E_TRANSIENT && health_told(r->health);
-}
-
-bool remote_ready(const struct remote *r)
-{
-	return health_ready(r->health);
-}
-
-void remote_retry(struct remote *r)
-{
-	health_retry(r->health);
-}
-
-int remote_visit(struct remote *r, int (*visit)(void *ctx, struct cairn_err *err), void *ctx,
-                 struct cairn_err *err)
-{
-	struct health_call call;
-
-	TRY(health_begin(r->health, r->http, r->name, PATIENCE_MAX, &call, err));
-	return health_end(&call, visit(ctx, err), err);
-}
-
 /* --- documents ----------------------------------------------------------------- */
 
 static struct digest_text seal_of(const struct remote_place *at, str text)
@@ -270,9 +157,9 @@ static int read_doc(struct remote *r, const struct remote_place *at, struct strb
 	bool found = false;
 	int rc;
 
-	TRY(begin(r, READ_PATIENCE, &call, err));
+	TRY(remote_begin(r, REMOTE_READ_PATIENCE, &call, err));
 	rc = r->ops->doc_get(r, at, out, &version, &found, err);
-	TRY(end(r, &call, rc, err));
+	TRY(remote_end(r, &call, rc, err));
 	if (strbuf_check(out, at->pointer ? "pointer" : "entry", err) < 0)
 		return cairn_wrap(err, "cache %s", r->name);
 	if (found && ret_version)
@@ -325,8 +212,8 @@ static int put_doc(struct remote *r, const struct remote_doc *doc, bool *ret_los
 {
 	struct health_call call;
 
-	TRY(begin(r, WRITE_PATIENCE, &call, err));
-	return end(r, &call, r->ops->doc_put(r, doc, ret_lost, err), err);
+	TRY(remote_begin(r, REMOTE_WRITE_PATIENCE, &call, err));
+	return remote_end(r, &call, r->ops->doc_put(r, doc, ret_lost, err), err);
 }
 
 int remote_entry_get(struct remote *r, const struct digest *key, struct strbuf *out,
@@ -426,8 +313,8 @@ int remote_check_write(struct remote *r, struct cairn_err *err)
 {
 	struct health_call call;
 
-	TRY(begin(r, READ_PATIENCE, &call, err));
-	return end(r, &call, r->ops->check_write(r, err), err);
+	TRY(remote_begin(r, REMOTE_READ_PATIENCE, &call, err));
+	return remote_end(r, &call, r->ops->check_write(r, err), err);
 }
 
 /* --- blobs ----------------------------------------------------------------------- */
@@ -509,8 +396,8 @@ int remote_blob_has(struct remote *r, const struct descriptor *blob, bool *ret,
 		*ret = false;
 		return 0;
 	}
-	TRY(begin(r, READ_PATIENCE, &call, err));
-	return end(r, &call, r->ops->blob_has(r, blob, ret, err), err);
+	TRY(remote_begin(r, REMOTE_READ_PATIENCE, &call, err));
+	return remote_end(r, &call, r->ops->blob_has(r, blob, ret, err), err);
 }
 
 int remote_blob_get(struct remote *r, const struct descriptor *blob, const struct remote_sink *sink,
@@ -519,11 +406,11 @@ int remote_blob_get(struct remote *r, const struct descriptor *blob, const struc
 	struct health_call call;
 	int rc;
 
-	TRY(begin(r, READ_PATIENCE, &call, err));
+	TRY(remote_begin(r, REMOTE_READ_PATIENCE, &call, err));
 	rc = r->ops->blob_get(r, blob, sink, err);
 	if (rc == CAIRN_E_DIGEST)
 		set_damaged(r, blob, true);
-	return end(r, &call, rc, err);
+	return remote_end(r, &call, rc, err);
 }
 
 /* Counts what a range brings. */
@@ -557,9 +444,9 @@ int remote_blob_range(struct remote *r, const struct descriptor *blob, uint64_t 
 		                  digest_text(&blob->digest).s);
 	if (len == 0)
 		return 0;
-	TRY(begin(r, READ_PATIENCE, &call, err));
+	TRY(remote_begin(r, REMOTE_READ_PATIENCE, &call, err));
 	rc = r->ops->blob_range(r, blob, offset, len, &counted, err);
-	TRY(end(r, &call, rc, err));
+	TRY(remote_end(r, &call, rc, err));
 	if (c.left) {
 		set_damaged(r, blob, true);
 		return cairn_fail(err, CAIRN_E_DIGEST, "cache %s: blob %s is shorter than it was",
@@ -604,8 +491,8 @@ int remote_blob_put(struct remote *r, const struct descriptor *blob,
 	TRY(remote_blob_has(r, blob, &there, err));
 	if (there)
 		return 0;
-	TRY(begin(r, send_patience(blob->size), &call, err));
-	TRY(end(r, &call, r->ops->blob_put(r, blob, src, err), err));
+	TRY(remote_begin(r, remote_send_patience(blob->size), &call, err));
+	TRY(remote_end(r, &call, r->ops->blob_put(r, blob, src, err), err));
 	set_damaged(r, blob, false);
 	return 0;
 }

@@ -122,4 +122,20 @@ int remote_verify_end(struct remote_verify *v, struct cairn_err *err);
 /* "blob sha256:... is not there" as CAIRN_E_NOT_FOUND. */
 int remote_fail_missing(const struct descriptor *blob, struct cairn_err *err);
 
+/* --- remote_watch.c ---------------------------------------------------------------- */
+
+/* How long a call waits without a sign once there was one, in ns. A server looks at a document's
+ * blobs, and hashes what it was sent, before it answers. */
+#define REMOTE_READ_PATIENCE  HEALTH_FIRST
+#define REMOTE_WRITE_PATIENCE (8 * CLOCK_SEC)
+
+/* The same for sending a blob of that many bytes. */
+int64_t remote_send_patience(uint64_t size);
+
+/* Around each call of a backend: fails at once while the server is known to be down. */
+int remote_begin(struct remote *r, int64_t patience, struct health_call *call,
+                 struct cairn_err *err);
+/* rc is what the backend has returned, and what this returns. */
+int remote_end(struct remote *r, struct health_call *call, int rc, struct cairn_err *err);
+
 #endif

@@ -148,33 +148,10 @@ static void add_wildcard(struct builder *b, str pattern)
 		vec_push(&b->empty, pattern);
 }
 
-/* A source without leading slashes and "./"; ".." cannot leave the root. */
-static str clean(struct arena *a, str source)
-{
-	char *out = arena_alloc(a, source.len + 1);
-	size_t n = 0;
-	str rest = source, part;
-
-	while (str_next(&rest, '/', &part)) {
-		if (!part.len || str_is(part, "."))
-			continue;
-		if (str_is(part, "..")) {
-			while (n && out[--n] != '/')
-				;
-			continue;
-		}
-		if (n)
-			out[n++] = '/';
-		memcpy(out + n, part.ptr, part.len);
-		n += part.len;
-	}
-	return str_n(out, n);
-}
-
 static int add_source(struct builder *b, str source, struct cairn_err *err)
 {
 	const struct view_file *f = NULL;
-	str cleaned = clean(b->a, source), path = S("");
+	str cleaned = str_skip(arena_clean_path(b->a, source), 1), path = S("");
 
 	if (view_resolve(b->a, b->v, cleaned, &path, &f)) {
 		add_match(b, path, f, layer_path_name(cleaned));

@@ -42,23 +42,19 @@ void check_result_done(struct check_result *r);
 /* A phrase of a finding. */
 #define check_say(p, ...) str_of(arena_printf((p)->arena, __VA_ARGS__))
 
+/* Add a finding at a line of at->file. */
 void check_add(struct check_result *r, const struct check_rule *rule,
                const struct pipeline_place *at, unsigned line, str text);
 
+/* A rule's look(). */
+typedef void check_look(struct pipeline *p, const struct check_rule *rule, struct check_result *r);
+
 /* Options of builds and what is done with their results: check_build.c. */
-void check_unused_arg(struct pipeline *p, const struct check_rule *rule, struct check_result *r);
-void check_inline_cache(struct pipeline *p, const struct check_rule *rule, struct check_result *r);
-void check_min_cache(struct pipeline *p, const struct check_rule *rule, struct check_result *r);
-void check_ecr_cache(struct pipeline *p, const struct check_rule *rule, struct check_result *r);
-void check_load_push(struct pipeline *p, const struct check_rule *rule, struct check_result *r);
-void check_unread_pull(struct pipeline *p, const struct check_rule *rule, struct check_result *r);
+check_look check_unused_arg, check_inline_cache, check_min_cache, check_ecr_cache, check_load_push,
+	check_unread_pull;
 
 /* What scripts do: check_script.c. */
-void check_cache_path(struct pipeline *p, const struct check_rule *rule, struct check_result *r);
-void check_prune(struct pipeline *p, const struct check_rule *rule, struct check_result *r);
-void check_diff_base(struct pipeline *p, const struct check_rule *rule, struct check_result *r);
-void check_substring(struct pipeline *p, const struct check_rule *rule, struct check_result *r);
-void check_unpinned(struct pipeline *p, const struct check_rule *rule, struct check_result *r);
-void check_redirect(struct pipeline *p, const struct check_rule *rule, struct check_result *r);
+check_look check_cache_path, check_prune, check_diff_base, check_substring, check_unpinned,
+	check_redirect;
 
 #endif

@@ -310,30 +310,13 @@ int pipeline_load(const char *dir, struct pipeline **ret, struct cairn_err *err)
 	return 0;
 }
 
-/* "./a//b/" as "a/b". */
-static str clean(struct arena *a, str path)
-{
-	cleanup_strbuf struct strbuf b;
-	str part;
-
-	strbuf_init(&b, 4096);
-	while (str_next(&path, '/', &part)) {
-		if (!part.len || str_is(part, "."))
-			continue;
-		if (b.len)
-			strbuf_char(&b, '/');
-		strbuf_str(&b, part);
-	}
-	return arena_str(a, strbuf_view(&b));
-}
-
 const struct pipeline_dockerfile *pipeline_dockerfile(const struct pipeline *p,
                                                       const struct pipeline_build *b)
 {
 	const char *join = b->dockerfile.len
 	                           ? arena_printf(p->arena, "%.*s", STR(b->dockerfile))
 	                           : arena_printf(p->arena, "%.*s/Dockerfile", STR(b->context));
-	str path = clean(p->arena, str_of(join));
+	str path = str_skip(arena_clean_path(p->arena, str_of(join)), 1);
 
 	if (str_find(path, '$') >= 0)
 		return NULL;

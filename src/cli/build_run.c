@@ -184,12 +184,23 @@ static int check_tags(const struct build_run *r, struct cairn_err *err)
 	return 0;
 }
 
-/* Lower the Dockerfile, which start() has parsed, and find out what must run. */
-static int plan(struct build_run *r, struct cairn_err *err)
+/* Open what the options name; nobody is asked anything yet. */
+static int prepare(struct build_run *r, struct cairn_err *err)
 {
 	TRY(build_set_pairs(r, err));
 	TRY(build_set_graph_opts(r, err));
-	TRY(open_outputs(r, err));
+	return open_outputs(r, err);
+}
+
+/* Will it read or write files of layers, whatever the plan says? */
+static bool needs_files(const struct build_run *r)
+{
+	return r->oopts.n || r->oopts.has_epoch || r->publisher || build_buildkit_writes(r);
+}
+
+/* Lower the Dockerfile, which start() has parsed, and find out what must run. */
+static int plan(struct build_run *r, struct cairn_err *err)
+{
 	TRY(graph_lower(r->df, r->path, &r->gopts, &r->graph, err));
 	TRY(show_warnings(r, err));
 	TRY(build_set_engine_opts(r, err));
@@ -333,13 +344,14 @@ static int start(struct build_run *r, bool hold, struct cairn_err *err)
 	return 0;
 }
 
-/* Do everything again as root of a user namespace. */
-static int enter_userns(struct cairn_ctx *ctx, int *ret_status, struct cairn_err *err)
+/* Do everything again as root of a user namespace. told: build_warnings_hand_over(), or NULL */
+static int enter_userns(struct cairn_ctx *ctx, const char *told, int *ret_status,
+                        struct cairn_err *err)
 {
 	char warning[256] = "";
 	int r;
 
-	r = userns_reexec(ctx->argc, ctx->argv, warning, ret_status, err);
+	r = userns_reexec(ctx->argv, told, warning, ret_status, err);
 	if (warning[0])
 		(void)fprintf(ctx->err, "cairn: warning: %s\n", warning);
 	return r;
@@ -407,10 +419,11 @@ static int build_once(struct build_run *template, int *ret_status, bool *ret_aga
 		.o = o, .ctx = ctx, .doubts = template->doubts, .watch = template->watch
 	};
 	struct engine_image im = { 0 };
+	bool enter;
 	int got;
 
 	if (userns_needed() && from_stdin(o)) /* it can be read only once */
-		return enter_userns(ctx, ret_status, err);
+		return enter_userns(ctx, NULL, ret_status, err);
 	got = start(&r, true, err);
 	if (got == 0 && o->check) {
 		got = check(&r, err);
@@ -418,12 +431,18 @@ static int build_once(struct build_run *template, int *ret_status, bool *ret_aga
 		return got;
 	}
 	if (got == 0)
+		got = prepare(&r, err);
+	enter = got == 0 && userns_needed() && needs_files(&r);
+	if (got == 0 && !enter)
 		got = plan(&r, err);
-	if (got == 0 && userns_needed() &&
-	    (engine_work(r.build) || r.oopts.n || r.oopts.has_epoch || r.publisher ||
-	     build_buildkit_writes(&r) || (r.supply && r.eopts.want_files))) {
+	if (got == 0 && !enter)
+		enter = userns_needed() &&
+		        (engine_work(r.build) || (r.supply && r.eopts.want_files));
+	if (enter) {
+		cleanup_free char *told = build_warnings_hand_over(&r);
+
 		run_done(&r);
-		return enter_userns(ctx, ret_status, err);
+		return enter_userns(ctx, told, ret_status, err);
 	}
 	build_warnings_release(&r);
 	if (got == 0)
@@ -456,6 +475,8 @@ int build_explain(const struct cli_build_opts *o, struct cairn_ctx *ctx, bool js
 	struct report rep;
 	int got = start(&r, false, err);
 
+	if (got == 0)
+		got = prepare(&r, err);
 	if (got == 0)
 		got = plan(&r, err);
 	if (got == 0)

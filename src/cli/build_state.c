@@ -53,12 +53,6 @@ static int identities(const struct build_run *r, struct digest **ret, struct cai
 	return 0;
 }
 
-static bool same(const struct plan_known *a, const struct plan_known *b)
-{
-	return a->time && digest_eq(&a->config, &b->config) &&
-	       (digest_none(&b->manifest) || digest_eq(&a->manifest, &b->manifest));
-}
-
 int build_state_keep(struct build_run *r, const struct engine_image *im,
                      const struct outputs_result *made, struct cairn_err *err)
 {
@@ -81,10 +75,16 @@ int build_state_keep(struct build_run *r, const struct engine_image *im,
 	TRY(identities(r, &ids, err));
 	key = engine_input(r->build, ids);
 	TRY(plan_state_find(&here, &key, 1, r->a, &old, &none, err));
-	if (same(&old, &now))
+	if (plan_known_same(&old, &now))
 		return 0;
 	TRY(plan_state_put(r->store, &key, &now, err));
-	for (size_t i = 0; r->caches && i < r->caches->n_targets; i++)
-		TRY(plan_state_publish(r->caches->targets[i].remote, &key, &now, err));
+	for (size_t i = 0; r->caches && i < r->caches->n_targets; i++) {
+		struct remote *remote = r->caches->targets[i].remote;
+
+		/* Of one that does not answer the user has been told. */
+		if (remote_ready(remote) && plan_state_publish(remote, &key, &now, err) < 0 &&
+		    !remote_told(remote, err))
+			return err->code;
+	}
 	return 0;
 }

@@ -2,11 +2,16 @@
 #include <pthread.h>
 
 #include "build_priv.h"
+#include "ctx.h"
+#include "util/digest.h"
 
 struct build_warnings {
 	pthread_mutex_t lock;
 	VEC(char *) texts; /* owned */
 };
+
+/* Digests, with a comma behind each, of what the process before this one has told. */
+#define TOLD_ENV "CAIRN_TOLD"
 
 void build_warnings_add(void *ctx, str text)
 {
@@ -17,10 +22,27 @@ void build_warnings_add(void *ctx, str text)
 	pthread_mutex_unlock(&w->lock);
 }
 
+static str digest_hex_of(str text, struct digest_text *buf)
+{
+	struct digest d = digest_of(text.ptr, text.len);
+
+	*buf = digest_hex(&d);
+	return str_of(buf->s);
+}
+
+static bool was_told(const struct build_run *r, str text)
+{
+	struct digest_text buf;
+
+	return str_search(str_of(ctx_env(r->ctx->envp, TOLD_ENV)), digest_hex_of(text, &buf)) >= 0;
+}
+
 static void observe(void *ctx, const struct build_event *ev)
 {
 	struct build_run *r = ctx;
 
+	if (ev->kind == EVENT_WARNING && was_told(r, ev->text))
+		return;
 	if (r->holding && ev->kind == EVENT_WARNING)
 		build_warnings_add(r->warnings, ev->text);
 	else
@@ -60,6 +82,23 @@ void build_warnings_release(struct build_run *r)
 {
 	r->holding = false;
 	build_warnings_show(r);
+}
+
+char *build_warnings_hand_over(struct build_run *r)
+{
+	struct build_warnings *w = r->warnings;
+	cleanup_strbuf struct strbuf told;
+
+	strbuf_init(&told, 1u << 16);
+	strbuf_cstr(&told, TOLD_ENV "=");
+	vec_foreach (t, &w->texts) {
+		struct digest_text buf;
+
+		strbuf_str(&told, digest_hex_of(str_of(*t), &buf));
+		strbuf_char(&told, ',');
+	}
+	build_warnings_release(r);
+	return strbuf_steal(&told);
 }
 
 void build_warnings_free(struct build_run *r)

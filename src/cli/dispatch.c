@@ -89,7 +89,7 @@ static int enter_userns(struct cairn_ctx *ctx, const struct cli_cmd *cmd, bool *
 	*ret_done = false;
 	if (!(cmd->needs & (CLI_NEED_USERNS | CLI_WANT_USERNS)) || !userns_needed())
 		return 0;
-	r = userns_reexec(ctx->argc, ctx->argv, warning, ret_exit, err);
+	r = userns_reexec(ctx->argv, NULL, warning, ret_exit, err);
 	if (warning[0])
 		(void)fprintf(ctx->err, "cairn: warning: %s\n", warning);
 	if (r < 0 && cmd->needs & CLI_WANT_USERNS && err->code == CAIRN_E_DENIED)

@@ -62,11 +62,11 @@ static void open_bases(struct plan_run *r)
 }
 
 static int make_plan(struct plan_run *r, const struct plan_cmd_opts *co,
-                     struct ws_image *const *selected, size_t n, struct cairn_err *err)
+                     const struct ws_image_list *selected, struct cairn_err *err)
 {
 	struct plan_opts o = { .images = r->images,
-		               .selected = selected,
-		               .n_selected = n,
+		               .selected = selected->ptr,
+		               .n_selected = selected->len,
 		               .root = r->ctx->config->root,
 		               .store = r->ctx->store,
 		               .pool = r->pool,
@@ -95,8 +95,7 @@ int plan_run(struct plan_run *r, struct cairn_ctx *ctx, const struct plan_cmd_op
              const char *const *words, size_t n, struct cairn_err *err)
 {
 	struct images_opts io = { .bake = o->bake };
-	struct ws_image **selected = NULL;
-	size_t n_selected = 0;
+	struct ws_image_list selected = { 0 };
 
 	*r = (struct plan_run){ .ctx = ctx, .a = arena_new(), .platform = platform_host() };
 	TRY(settings_load(ctx, o->config, ".", err));
@@ -105,12 +104,12 @@ int plan_run(struct plan_run *r, struct cairn_ctx *ctx, const struct plan_cmd_op
 	TRY(images_load(&io, &r->images, err));
 	vec_foreach (w, &r->images->warnings)
 		warn(ctx, *w);
-	TRY(images_select(r->images, words, n, true, r->a, &selected, &n_selected, err));
+	TRY(images_select(r->images, words, n, true, r->a, &selected, err));
 	r->pool = pool_new((unsigned)get_nprocs());
 	r->net_pool = pool_new(NET_THREADS);
 	TRY(open_caches(r, err));
 	open_bases(r);
-	return make_plan(r, o, selected, n_selected, err);
+	return make_plan(r, o, &selected, err);
 }
 
 void plan_run_done(struct plan_run *r)

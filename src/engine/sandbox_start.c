@@ -217,10 +217,12 @@ int sandbox_start(struct sandbox_host *h, const struct sandbox_spec *s, struct s
 	cleanup_free char *group = fs_random_name("cairn-");
 	struct sandbox_proc *p;
 	pid_t pid = -1;
+	int64_t start;
 
 	TRY(sandbox_spec_check(s, err));
 	TRY(host_ready(h, s, err));
 	TRY(open_ends(h, s, group, &e, err));
+	start = clock_monotonic(); /* before it: a short command may end before we go on */
 	TRY(spawn(h, &e, &pid, err));
 	p = xcalloc(1, sizeof(*p));
 	*p = (struct sandbox_proc){
@@ -229,7 +231,7 @@ int sandbox_start(struct sandbox_host *h, const struct sandbox_spec *s, struct s
 		.err_fd = steal_fd(&e.err[0]),
 		.done_fd = steal_fd(&e.status[0]),
 		.death_fd = steal_fd(&e.death[1]),
-		.start_ns = clock_monotonic(),
+		.start_ns = start,
 		.group = xcalloc(1, sizeof(*p->group)),
 	};
 	cgroup_name(h->machine->cgroup, h->machine->cgroup_memory, h->machine->cgroup_cpu, group,

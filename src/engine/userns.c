@@ -119,24 +119,27 @@ static char listen_to(int fd)
 	return n == 1 ? c : 0;
 }
 
-static char **environment(uid_t uid, gid_t gid)
+static char **environment(uid_t uid, gid_t gid, const char *more)
 {
 	size_t n = 0, out = 0;
 	char **env;
 
 	while (environ[n])
 		n++;
-	env = xcalloc(n + 2, sizeof(*env));
+	env = xcalloc(n + 3, sizeof(*env));
 	for (size_t i = 0; i < n; i++)
 		if (!str_starts(str_of(environ[i]), S(USERNS_ENV "=")))
 			env[out++] = environ[i];
-	env[out] = xasprintf(USERNS_ENV "=%u:%u", uid, gid);
+	env[out++] = xasprintf(USERNS_ENV "=%u:%u", uid, gid);
+	if (more)
+		env[out] = xstrdup(more);
 	return env;
 }
 
 /* The child: never returns. in: words of the parent, who is the only one left to write them, so
  * that his death ends the waiting; out: ours. */
-static void become_inner(char **argv, int in, int out, const sigset_t *mask, pid_t parent)
+static void become_inner(char **argv, const char *more, int in, int out, const sigset_t *mask,
+                         pid_t parent)
 {
 	uid_t uid = geteuid();
 	gid_t gid = getegid();
@@ -152,7 +155,7 @@ static void become_inner(char **argv, int in, int out, const sigset_t *mask, pid
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	if (getppid() != parent)
 		_exit(125);
-	env = environment(uid, gid);
+	env = environment(uid, gid, more);
 	(void)execve("/proc/self/exe", argv, env);
 	_exit(125);
 }
@@ -206,7 +209,8 @@ static void fill_signals(sigset_t *set)
 		(void)sigaddset(set, forwarded[i]);
 }
 
-int userns_reexec(int argc, char **argv, char *warning, int *ret_status, struct cairn_err *err)
+int userns_reexec(char **argv, const char *more, char *warning, int *ret_status,
+                  struct cairn_err *err)
 {
 	struct userns_map *map = xcalloc(1, sizeof(*map));
 	int to[2] = { -1, -1 }, from[2] = { -1, -1 }, r;
@@ -214,7 +218,6 @@ int userns_reexec(int argc, char **argv, char *warning, int *ret_status, struct 
 	pid_t child = -1, self = getpid();
 	char word;
 
-	(void)argc;
 	r = userns_caller_map(map, err);
 	if (r == 0 && (pipe2(to, O_CLOEXEC) < 0 || pipe2(from, O_CLOEXEC) < 0))
 		r = cairn_fail_sys(err, "user namespace: pipe");
@@ -225,7 +228,7 @@ int userns_reexec(int argc, char **argv, char *warning, int *ret_status, struct 
 	if (child == 0) {
 		fs_close_p_(&to[1]);
 		fs_close_p_(&from[0]);
-		become_inner(argv, to[0], from[1], &before, self);
+		become_inner(argv, more, to[0], from[1], &before, self);
 	}
 	if (r == 0 && child < 0)
 		r = cairn_fail_sys(err, "user namespace: fork");

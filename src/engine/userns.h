@@ -40,12 +40,14 @@ bool userns_needed(void);
 /* Execute argv again in a new user and mount namespace, forward signals to it, wait, and
  * return its exit status (128 + signal when one ended it) in *ret_status.
  *
+ * more     "NAME=value" for its environment; NULL = nothing
  * warning  at least 256 bytes; "" or one line that the caller shows: without ranges in
  *          /etc/subuid only one id exists inside, files of others cannot be made
  *
  * Fails with CAIRN_E_DENIED when user namespaces are not allowed (the message says which
  * setting forbids them); nothing has been executed then. Call it before threads exist. */
-int userns_reexec(int argc, char **argv, char *warning, int *ret_status, struct cairn_err *err);
+int userns_reexec(char **argv, const char *more, char *warning, int *ret_status,
+                  struct cairn_err *err);
 
 /* The map the caller would get, from the texts of /etc/subuid and /etc/subgid (pure). user is
  * his name, may be empty. Fails with CAIRN_E_SYNTAX, naming the line. */

@@ -381,7 +381,7 @@ static int fail_word(const struct ws_images *w, const char *word, struct cairn_e
 }
 
 int images_select(const struct ws_images *w, const char *const *words, size_t n, bool with_parents,
-                  struct arena *a, struct ws_image ***ret, size_t *ret_n, struct cairn_err *err)
+                  struct arena *a, struct ws_image_list *ret, struct cairn_err *err)
 {
 	bool *wanted = arena_array(a, bool, w->len + 1);
 	struct ws_image **list = arena_array(a, struct ws_image *, w->len + 1);
@@ -405,7 +405,6 @@ int images_select(const struct ws_images *w, const char *const *words, size_t n,
 	for (size_t i = 0; i < w->len; i++)
 		if (wanted[i])
 			list[len++] = w->ptr[i];
-	*ret = list;
-	*ret_n = len;
+	*ret = (struct ws_image_list){ list, len };
 	return 0;
 }

@@ -83,12 +83,18 @@ int images_load(const struct images_opts *opts, struct ws_images **ret, struct c
 /* The image of that name, or NULL. */
 struct ws_image *images_get(const struct ws_images *w, str name);
 
+/* Some images, in the order of building. */
+struct ws_image_list {
+	struct ws_image **ptr;
+	size_t len;
+};
+
 /* Those that words of a command line mean: names, names of groups, or patterns with * and ?; no
  * words mean all that are not by_name, with what they stand on. The result is in the order of
  * building; `with_parents` adds what they stand on. Allocated in `a`. Fails with CAIRN_E_NOT_FOUND
  * for a word that means none (with a suggestion). */
 int images_select(const struct ws_images *w, const char *const *words, size_t n, bool with_parents,
-                  struct arena *a, struct ws_image ***ret, size_t *ret_n, struct cairn_err *err);
+                  struct arena *a, struct ws_image_list *ret, struct cairn_err *err);
 
 void images_free(struct ws_images *w); /* NULL is fine */
 DEFINE_CLEANUP(struct ws_images *, images_free);

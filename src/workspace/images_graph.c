@@ -42,9 +42,15 @@ static int fail_name(const struct images_loader *l, const struct images_place *p
 
 #define GROUPS_DEPTH_MAX 16 /* groups in each other */
 
+/* Who names images, and where: for messages. */
+struct mention {
+	const struct images_place *place;
+	const char *what; /* "group" */
+	str who;
+};
+
 /* Call `each` for the images that a name means. */
-static int resolve(struct images_loader *l, const struct images_place *p, const char *what, str who,
-                   str name, unsigned depth,
+static int resolve(struct images_loader *l, const struct mention *m, str name, unsigned depth,
                    void (*each)(struct images_loader *l, struct ws_image *i, void *ctx), void *ctx,
                    struct cairn_err *err)
 {
@@ -56,12 +62,13 @@ static int resolve(struct images_loader *l, const struct images_place *p, const 
 		return 0;
 	}
 	if (!g)
-		return fail_name(l, p, what, who, name, err);
+		return fail_name(l, m->place, m->what, m->who, name, err);
 	if (depth > GROUPS_DEPTH_MAX)
-		return images_fail(p, err, "%s '%.*s': the group '%.*s' holds itself", what,
-		                   STR(who), STR(name));
+		return images_fail(m->place, err, "%s '%.*s': the group '%.*s' holds itself",
+		                   m->what, STR(m->who), STR(name));
 	for (size_t k = 0; k < g->members.len; k++)
-		TRY(resolve(l, p, "group", g->name, g->members.ptr[k], depth + 1, each, ctx, err));
+		TRY(resolve(l, &(struct mention){ m->place, "group", g->name }, g->members.ptr[k],
+		            depth + 1, each, ctx, err));
 	return 0;
 }
 
@@ -97,8 +104,8 @@ static int make_groups(struct images_loader *l, struct cairn_err *err)
 			return images_fail(&p, err, "'%.*s' is the name of an image and of a group",
 			                   STR(g->name));
 		for (size_t k = 0; k < g->members.len; k++)
-			TRY(resolve(l, &p, "group", g->name, g->members.ptr[k], 0, join_group, g,
-			            err));
+			TRY(resolve(l, &(struct mention){ &p, "group", g->name }, g->members.ptr[k],
+			            0, join_group, g, err));
 	}
 	return 0;
 }
@@ -232,8 +239,8 @@ static int find_edges(struct images_loader *l, struct cairn_err *err)
 
 		r = context_edges(l, i, &p, err);
 		for (size_t k = 0; r == 0 && k < i->depends.len; k++)
-			r = resolve(l, &p, "depends of image", i->name, i->depends.ptr[k], 0,
-			            add_parent, i, err);
+			r = resolve(l, &(struct mention){ &p, "depends of image", i->name },
+			            i->depends.ptr[k], 0, add_parent, i, err);
 		if (r == 0)
 			dockerfile_edges(l, &e, i);
 		if (i->n_parents)

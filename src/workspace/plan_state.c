@@ -155,6 +155,12 @@ static void keep_pushed(const struct plan_known *old, struct plan_known *k)
 	k->repository = old->repository;
 }
 
+bool plan_known_same(const struct plan_known *old, const struct plan_known *now)
+{
+	return old->time && digest_eq(&old->config, &now->config) &&
+	       (digest_none(&now->manifest) || digest_eq(&old->manifest, &now->manifest));
+}
+
 int plan_state_put(struct store *s, const struct digest *key, const struct plan_known *k,
                    struct cairn_err *err)
 {
@@ -230,24 +236,31 @@ static void take(const struct answer *q, struct arena *a, struct plan_known *ret
 	ret->where = arena_str(a, str_of(remote_name(q->remote)));
 }
 
+struct question {
+	const struct plan_opts *o;
+	const struct digest *keys;
+	size_t n;
+	struct arena *a;
+	struct plan_known *ret; /* n of them */
+	str *warning;
+};
+
 /* One remote, for the keys that nobody knew so far. */
-static int find_remote(const struct plan_opts *o, struct remote *remote, const struct digest *keys,
-                       size_t n, struct arena *a, struct plan_known *ret, str *ret_warning,
-                       struct cairn_err *err)
+static int find_remote(const struct question *q, struct remote *remote, struct cairn_err *err)
 {
-	struct answer *asked = xcalloc(n + 1, sizeof(*asked));
-	size_t *at = xcalloc(n + 1, sizeof(*at)), len = 0;
+	struct answer *asked = xcalloc(q->n + 1, sizeof(*asked));
+	size_t *at = xcalloc(q->n + 1, sizeof(*at)), len = 0;
 	int r;
 
-	for (size_t i = 0; i < n; i++) {
-		if (ret[i].time || digest_none(&keys[i]))
+	for (size_t i = 0; i < q->n; i++) {
+		if (q->ret[i].time || digest_none(&q->keys[i]))
 			continue;
 		at[len] = i;
-		asked[len++] = (struct answer){ .remote = remote, .name = state_name(&keys[i]) };
+		asked[len++] = (struct answer){ .remote = remote, .name = state_name(&q->keys[i]) };
 	}
-	r = pool_map(o->net ? o->net : o->pool, len, ask, asked, err);
+	r = pool_map(q->o->net ? q->o->net : q->o->pool, len, ask, asked, err);
 	for (size_t k = 0; k < len; k++) {
-		take(&asked[k], a, &ret[at[k]], ret_warning);
+		take(&asked[k], q->a, &q->ret[at[k]], q->warning);
 		arena_free(asked[k].arena);
 	}
 	free(asked);
@@ -258,13 +271,15 @@ static int find_remote(const struct plan_opts *o, struct remote *remote, const s
 int plan_state_find(const struct plan_opts *o, const struct digest *keys, size_t n, struct arena *a,
                     struct plan_known *ret, str *ret_warning, struct cairn_err *err)
 {
+	const struct question q = { o, keys, n, a, ret, ret_warning };
+
 	*ret_warning = S("");
 	if (o->store)
 		TRY(find_here(o->store, keys, n, a, ret, err));
 	for (size_t i = 0; i < n; i++)
 		TRY(drop_gone(o, &ret[i], err));
 	for (size_t i = 0; i < o->n_remotes; i++) {
-		TRY(find_remote(o, o->remotes[i], keys, n, a, ret, ret_warning, err));
+		TRY(find_remote(&q, o->remotes[i], err));
 		for (size_t k = 0; k < n; k++)
 			if (str_is(ret[k].where, remote_name(o->remotes[i])))
 				TRY(drop_gone(o, &ret[k], err));
@@ -287,6 +302,8 @@ int plan_state_publish(struct remote *r, const struct digest *key, const struct 
 	TRY(remote_pointer_get(r, &name, &text, &version, &found, err));
 	if (found && plan_known_decode(strbuf_view(&text), a, &old, err) == 0)
 		keep_pushed(&old, &now);
+	if (plan_known_same(&old, &now))
+		return 0;
 	strbuf_clear(&text);
 	plan_known_encode(&now, &text);
 	p = (struct remote_pointer){ .document = strbuf_view(&text), .version = version };

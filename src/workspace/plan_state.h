@@ -26,6 +26,9 @@ int plan_known_decode(str text, struct arena *a, struct plan_known *ret, struct 
 int plan_state_find(const struct plan_opts *o, const struct digest *keys, size_t n, struct arena *a,
                     struct plan_known *ret, str *ret_warning, struct cairn_err *err);
 
+/* Does what is known already say what a build found out? Time and commit may be others. */
+bool plan_known_same(const struct plan_known *old, const struct plan_known *now);
+
 /* Keep what is known of a key. The store may be read-only: then it is not written. What was pushed
  * is not forgotten by a build that pushes nothing. */
 int plan_state_put(struct store *s, const struct digest *key, const struct plan_known *k,

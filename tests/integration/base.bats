@@ -193,19 +193,19 @@ dockerfile() {
 }
 
 @test "what a tag means the registry says, not a mirror that is behind; without it the mirror" {
-	push two "$mirror/hub/app:1" # an older one, say
+	REG=$mirror seed two hub/app:1 # an older one, say
 	printf 'FROM %s/app:1\n' "$origin" >Dockerfile
 	settings <<<"mirrors: {\"$origin\": [$mirror/hub]}"
 	"$CAIRN" base lock
 	grep -qxF "$origin/app:1 $(<"$BATS_FILE_TMPDIR/one.digest")" cairn.lock
-	push one "$mirror/hub/app:new"
-	push two "$origin/app:1"
+	REG=$mirror seed one hub/app:new
+	REG=$origin seed two app:1
 	run "$CAIRN" base update
 	[ "$status" -eq 0 ]
 	[[ $output != *warning* ]]
 	grep -qxF "$origin/app:1 $(<"$BATS_FILE_TMPDIR/two.digest")" cairn.lock
-	push one "$mirror/hub/app:1"
-	stop "$origin_pid"
+	REG=$mirror seed one hub/app:1
+	stop_server "$origin_pid"
 	run "$CAIRN" base update
 	echo "$output"
 	[ "$status" -eq 0 ]

@@ -4,7 +4,7 @@
 
 load common
 
-setup_file() {
+setup() {
 	[ "$(id -u)" = 0 ] || skip "it runs as root"
 	need_tools docker-registry skopeo zstd python3
 }
@@ -16,7 +16,7 @@ faults() { # SAMPLE SCENARIO...
 }
 
 @test "a fault at a request of a pull, a push, a build, its caches: a sample" {
-	faults 2
+	faults 1
 }
 
 @test "ECR takes what is written, and its tokens end in the middle" {

@@ -529,7 +529,7 @@ upper() {
 
 @test "probe: every line says what was found, and every lack what happens instead" {
 	out=$("$bin/sandbox-tool" probe "$dir")
-	is "$(echo "$out" | wc -l)" 13
+	is "$(echo "$out" | wc -l)" 14
 	is "$(echo "$out" | grep -E '^.{17}(degraded|broken)' | grep -vc -- '->' || true)" 0
 	is "$(find "$dir" -mindepth 1)" ""
 }

@@ -353,13 +353,13 @@ static int probe(const char *dir)
 	return 0;
 }
 
-static int remove_tree(int argc, char **argv)
+static int remove_tree(char **argv)
 {
 	char warning[256];
 	struct cairn_err err;
 	int status;
 
-	if (userns_needed() && userns_reexec(argc, argv, warning, &status, &err) == 0)
+	if (userns_needed() && userns_reexec(argv, NULL, warning, &status, &err) == 0)
 		return status;
 	return fs_remove_tree(AT_FDCWD, argv[2], &err) < 0;
 }
@@ -376,12 +376,12 @@ int main(int argc, char **argv)
 	if (argc >= 3 && strcmp(argv[1], "probe") == 0)
 		return probe(argv[2]);
 	if (argc >= 3 && strcmp(argv[1], "remove") == 0)
-		return remove_tree(argc, argv);
+		return remove_tree(argv);
 	if (argc < 3 || strcmp(argv[1], "run") != 0)
 		die("usage: sandbox_tool probe|run ...");
 	parse(&a, argc - 2, argv + 2);
 	if (a.userns && userns_needed()) {
-		if (userns_reexec(argc, argv, warning, &status, &err) < 0)
+		if (userns_reexec(argv, NULL, warning, &status, &err) < 0)
 			die(err.msg);
 		if (warning[0])
 			(void)fprintf(stderr, "warning: %s\n", warning);

@@ -189,8 +189,6 @@ void test_history__large(void **state)
 	assert_ok(history_export(h, &(struct history_query){ 0 }, &lines, &err));
 	strbuf_clear(&lines);
 	for (unsigned i = 1; i <= 1000; i++) {
-		cleanup_history struct history *one = NULL;
-
 		b.time = i;
 		if (i <= 3)
 			assert_ok(history_add(h, &b, &err));

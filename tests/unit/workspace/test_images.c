@@ -631,17 +631,16 @@ void test_images__select(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		cleanup_arena struct arena *a = arena_new();
 		cleanup_strbuf struct strbuf got;
-		struct ws_image **list = NULL;
-		size_t n = 0, words = 0;
+		struct ws_image_list list = { 0 };
+		size_t words = 0;
 
 		while (words < 3 && cases[i].words[words])
 			words++;
 		strbuf_init(&got, 4096);
-		if (images_select(w, cases[i].words, words, cases[i].parents, a, &list, &n, &err) <
-		    0)
+		if (images_select(w, cases[i].words, words, cases[i].parents, a, &list, &err) < 0)
 			strbuf_cstr(&got, err.msg);
-		for (size_t k = 0; k < n; k++)
-			strbuf_printf(&got, "%.*s ", STR(list[k]->name));
+		for (size_t k = 0; k < list.len; k++)
+			strbuf_printf(&got, "%.*s ", STR(list.ptr[k]->name));
 		assert_string_equal(got.ptr, cases[i].want);
 	}
 }
