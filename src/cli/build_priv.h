@@ -87,8 +87,9 @@ void build_warnings_add(void *ctx, str text);
 /* Show what other threads had to say. Main thread. */
 void build_warnings_show(struct build_run *r);
 void build_warnings_release(struct build_run *r); /* nobody else will tell them */
-/* Tell those that were kept back, now that another process does all this again. Returns a variable
- * for its environment that lets it tell none of them a second time; owned. */
+/* Tell those that were kept back, now that another process does all this again; but not those about
+ * caches, which it asks again. Returns a variable for its environment that lets it tell none of
+ * them a second time; owned. */
 char *build_warnings_hand_over(struct build_run *r);
 
 /* --- build_buildkit.c: BuildKit's caches --- */

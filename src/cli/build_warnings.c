@@ -5,21 +5,29 @@
 #include "ctx.h"
 #include "util/digest.h"
 
+struct warning {
+	char *text;    /* owned */
+	bool of_cache; /* who asks that cache again tells it again, perhaps in other words */
+};
+
 struct build_warnings {
 	pthread_mutex_t lock;
-	VEC(char *) texts; /* owned */
+	VEC(struct warning) list;
 };
 
 /* Digests, with a comma behind each, of what the process before this one has told. */
 #define TOLD_ENV "CAIRN_TOLD"
 
+static void add(struct build_warnings *w, str text, bool of_cache)
+{
+	pthread_mutex_lock(&w->lock);
+	vec_push(&w->list, (struct warning){ str_dup(text), of_cache });
+	pthread_mutex_unlock(&w->lock);
+}
+
 void build_warnings_add(void *ctx, str text)
 {
-	struct build_warnings *w = ctx;
-
-	pthread_mutex_lock(&w->lock);
-	vec_push(&w->texts, str_dup(text));
-	pthread_mutex_unlock(&w->lock);
+	add(ctx, text, true);
 }
 
 static str digest_hex_of(str text, struct digest_text *buf)
@@ -44,7 +52,7 @@ static void observe(void *ctx, const struct build_event *ev)
 	if (ev->kind == EVENT_WARNING && was_told(r, ev->text))
 		return;
 	if (r->holding && ev->kind == EVENT_WARNING)
-		build_warnings_add(r->warnings, ev->text);
+		add(r->warnings, ev->text, false);
 	else
 		r->display.event(r->display.ctx, ev);
 }
@@ -67,10 +75,10 @@ void build_warnings_show(struct build_run *r)
 		cleanup_free char *text = NULL;
 
 		pthread_mutex_lock(&w->lock);
-		if (i < w->texts.len)
-			text = steal_ptr(&w->texts.ptr[i]);
+		if (i < w->list.len)
+			text = steal_ptr(&w->list.ptr[i].text);
 		else
-			w->texts.len = 0;
+			w->list.len = 0;
 		pthread_mutex_unlock(&w->lock);
 		if (!text)
 			return;
@@ -86,18 +94,20 @@ void build_warnings_release(struct build_run *r)
 
 char *build_warnings_hand_over(struct build_run *r)
 {
-	struct build_warnings *w = r->warnings;
 	cleanup_strbuf struct strbuf told;
 
 	strbuf_init(&told, 1u << 16);
 	strbuf_cstr(&told, TOLD_ENV "=");
-	vec_foreach (t, &w->texts) {
+	r->holding = false;
+	vec_foreach (w, &r->warnings->list) {
 		struct digest_text buf;
 
-		strbuf_str(&told, digest_hex_of(str_of(*t), &buf));
+		if (w->of_cache)
+			continue;
+		strbuf_str(&told, digest_hex_of(str_of(w->text), &buf));
 		strbuf_char(&told, ',');
+		build_run_warn(r, str_of(w->text));
 	}
-	build_warnings_release(r);
 	return strbuf_steal(&told);
 }
 
@@ -107,9 +117,9 @@ void build_warnings_free(struct build_run *r)
 
 	if (!w)
 		return;
-	vec_foreach (t, &w->texts)
-		free(*t);
-	vec_free(&w->texts);
+	vec_foreach (t, &w->list)
+		free(t->text);
+	vec_free(&w->list);
 	pthread_mutex_destroy(&w->lock);
 	free(w);
 	r->warnings = NULL;
