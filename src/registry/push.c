@@ -3,6 +3,8 @@
 
 #include "upload.h"
 
+#define DIGEST_RETRIES 3 /* of a manifest */
+
 int registry_blob_has(struct registry *r, const struct reference *repo, const struct digest *digest,
                       bool *ret, struct cairn_err *err)
 {
@@ -139,6 +141,21 @@ static bool is_same(struct registry *r, const struct reference *ref, const struc
 	return registry_head(r, ref, &there, &type, &ignored) == 0 && digest_eq(&there, digest);
 }
 
+static int put_manifest(struct registry *r, const struct reference *ref, struct registry_call *call,
+                        const struct digest *digest, struct cairn_err *err)
+{
+	struct http_response resp cleanup_http_response;
+	char what[REFERENCE_TEXT_MAX];
+	int rc;
+
+	http_response_init(&resp);
+	TRY(registry_send(r, call, &resp, err));
+	if (resp.status / 100 == 2)
+		return 0;
+	rc = registry_fail(call, &resp, reference_familiar(ref, what), err);
+	return rc == CAIRN_E_EXISTS && is_same(r, ref, digest) ? 0 : rc;
+}
+
 int registry_manifest_put(struct registry *r, const struct reference *ref, str media_type,
                           str bytes, struct cairn_err *err)
 {
@@ -155,16 +172,15 @@ int registry_manifest_put(struct registry *r, const struct reference *ref, str m
 		                      .fields = &type,
 		                      .n_fields = 1,
 		                      .body = bytes };
-	struct http_response resp cleanup_http_response;
-	char what[REFERENCE_TEXT_MAX];
+	struct http_retry retry = { 0 };
 	int rc;
 
-	http_response_init(&resp);
 	if (!digest_none(&ref->digest) && !digest_eq(&ref->digest, &digest))
 		CAIRN_BUG("a manifest is put under another digest than its own");
-	TRY(registry_send(r, &call, &resp, err));
-	if (resp.status / 100 == 2)
-		return 0;
-	rc = registry_fail(&call, &resp, reference_familiar(ref, what), err);
-	return rc == CAIRN_E_EXISTS && is_same(r, ref, &digest) ? 0 : rc;
+	/* DIGEST_INVALID passes: the bytes broke on their way, or docker-registry read the link of
+	 * a blob while another client's upload was writing it. */
+	while ((rc = put_manifest(r, ref, &call, &digest, err)) == CAIRN_E_DIGEST &&
+	       retry.used < DIGEST_RETRIES)
+		TRY(http_retry_wait(r->opts.http, &retry, NULL, err));
+	return rc;
 }

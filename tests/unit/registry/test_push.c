@@ -537,7 +537,7 @@ void test_push__upload_leaves_tls(void **state)
 void test_push__manifests(void **state)
 {
 	static const struct {
-		struct fake_step steps[3];
+		struct fake_step steps[4];
 		int code;
 		const char *message;
 	} cases[] = {
@@ -555,6 +555,15 @@ void test_push__manifests(void **state)
 		{ { PUT_TAG(400, ERROR("MANIFEST_BLOB_UNKNOWN")) },
 		  CAIRN_E_NOT_FOUND,
 		  "lacks a blob" },
+		/* docker-registry, while another upload of a blob ends */
+		{ { PUT_TAG(400, ERROR("DIGEST_INVALID")), PUT_TAG(400, ERROR("DIGEST_INVALID")),
+		    PUT_TAG(201, .headers = NULL) },
+		  0,
+		  NULL },
+		{ { PUT_TAG(400, ERROR("DIGEST_INVALID")), PUT_TAG(400, ERROR("DIGEST_INVALID")),
+		    PUT_TAG(400, ERROR("DIGEST_INVALID")), PUT_TAG(400, ERROR("DIGEST_INVALID")) },
+		  CAIRN_E_DIGEST,
+		  "other bytes arrived" },
 		{ { PUT_TAG(400, ERROR("MANIFEST_INVALID")) },
 		  CAIRN_E_SYNTAX,
 		  "MANIFEST_INVALID m" },
