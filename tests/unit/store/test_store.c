@@ -1,5 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -34,6 +36,33 @@ void test_open__creates_and_reopens(void **state)
 	assert_int_equal(u.blobs.n + u.records + u.images, 0);
 	store_close(s);
 	s = open_store();
+	store_close(s);
+}
+
+static bool begins_far(struct store *s, const char *folder, bool set)
+{
+	cleanup_fd int fd = openat(store_dirfd(s), folder, O_RDONLY | O_DIRECTORY);
+	int flags = 0;
+
+	assert_true(fd >= 0);
+	if (ioctl(fd, FS_IOC_GETFLAGS, &flags) < 0)
+		return false;
+	flags |= set ? FS_TOPDIR_FL : 0;
+	if (set &&
+	    (ioctl(fd, FS_IOC_SETFLAGS, &flags) < 0 || ioctl(fd, FS_IOC_GETFLAGS, &flags) < 0))
+		return false;
+	return flags & FS_TOPDIR_FL;
+}
+
+/* Where the file system knows such a flag. */
+void test_open__layers_begin_far_from_what_was_removed(void **state)
+{
+	struct store *s = open_store();
+
+	(void)state;
+	assert_int_equal(mkdirat(store_dirfd(s), "own", 0700), 0);
+	assert_int_equal(begins_far(s, "tmp", false), begins_far(s, "own", true));
+	assert_false(begins_far(s, "layers", false));
 	store_close(s);
 }
 
