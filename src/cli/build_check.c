@@ -1,5 +1,11 @@
 #include "build_check.h"
 
+void build_check_add(struct dockerfile *df, const struct graph *g)
+{
+	vec_foreach (f, &g->findings)
+		dockerfile_warn(df, f->line, f->rule, f->text);
+}
+
 int build_check(const struct dockerfile *df, FILE *out, struct cairn_err *err)
 {
 	for (size_t i = 0; i < df->n_warnings; i++) {

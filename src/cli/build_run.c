@@ -131,6 +131,7 @@ static int show_warnings(struct build_run *r, struct cairn_err *err)
 {
 	const struct dockerfile *df = r->df;
 
+	build_check_add(r->df, r->graph);
 	for (size_t i = 0; i < df->n_warnings; i++)
 		build_run_warn(r, str_of(arena_printf(r->a, "%s:%u: %s: %.*s", df->path,
 		                                      df->warnings[i].line, df->warnings[i].rule,
@@ -300,11 +301,32 @@ static void warn_base(void *ctx, str text)
 	build_run_warn(ctx, text);
 }
 
-/* hold: another process may do it again. */
-static int start(struct build_run *r, bool hold, struct cairn_err *err)
+/* What base images are looked up in. */
+static int open_bases(struct build_run *r, struct cairn_err *err)
 {
 	struct store_opts sopts = { .path = r->ctx->home };
 	struct base_opts bopts = { 0 };
+
+	TRY(load_settings(r, err));
+	TRY(interrupt_new(r->ctx->envp, &r->interrupt, err));
+	r->cancel_fd = interrupt_stop_fd(r->interrupt);
+	TRY(store_open(&sopts, &r->store, err));
+	bopts.store = r->store;
+	bopts.pool = r->pool;
+	bopts.pull = r->o->pull;
+	settings_session(r->ctx, true, &bopts.net);
+	bopts.pinned = pinned;
+	bopts.pinned_ctx = r->lock;
+	bopts.cancel_fd = r->cancel_fd;
+	bopts.warn = warn_base;
+	bopts.ctx = r;
+	r->bases = bases_new(&bopts);
+	return 0;
+}
+
+/* hold: another process may do it again. */
+static int start(struct build_run *r, bool hold, struct cairn_err *err)
+{
 	struct progress_opts popts = { .mode = r->o->progress,
 		                       .out = r->ctx->err,
 		                       .color = r->ctx->color_err,
@@ -327,21 +349,7 @@ static int start(struct build_run *r, bool hold, struct cairn_err *err)
 	TRY(build_remote_parse(r, err));
 	TRY(build_mounts_parse(r->o->cache_mounts, &(struct build_mounts){ 0 }, err));
 	TRY(parse(r, err)); /* may wait for a terminal or a pipe: signals still end the process */
-	TRY(load_settings(r, err));
-	TRY(interrupt_new(r->ctx->envp, &r->interrupt, err));
-	r->cancel_fd = interrupt_stop_fd(r->interrupt);
-	TRY(store_open(&sopts, &r->store, err));
-	bopts.store = r->store;
-	bopts.pool = r->pool;
-	bopts.pull = r->o->pull;
-	settings_session(r->ctx, true, &bopts.net);
-	bopts.pinned = pinned;
-	bopts.pinned_ctx = r->lock;
-	bopts.cancel_fd = r->cancel_fd;
-	bopts.warn = warn_base;
-	bopts.ctx = r;
-	r->bases = bases_new(&bopts);
-	return 0;
+	return open_bases(r, err);
 }
 
 /* Do everything again as root of a user namespace. told: build_warnings_hand_over(), or NULL */
@@ -357,10 +365,35 @@ static int enter_userns(struct cairn_ctx *ctx, const char *told, int *ret_status
 	return r;
 }
 
+static int lower(struct build_run *r, struct cairn_err *err)
+{
+	TRY(open_bases(r, err));
+	TRY(build_set_pairs(r, err));
+	TRY(build_set_graph_opts(r, err));
+	return graph_lower(r->df, r->path, &r->gopts, &r->graph, err);
+}
+
+/* Without the base images there is less to say, but not nothing. */
 static int check(struct build_run *r, struct cairn_err *err)
 {
+	struct cairn_err why;
+	bool wrong;
+	int got, found;
+
 	TRY(parse(r, err));
-	return build_check(r->df, r->ctx->out, err);
+	got = lower(r, &why);
+	wrong = got == CAIRN_E_CANCELLED || got == CAIRN_E_USAGE || (got < 0 && why.line);
+	if (got == 0)
+		build_check_add(r->df, r->graph);
+	else if (!wrong)
+		(void)fprintf(r->ctx->err,
+		              "cairn: warning: undefined variables and platforms of base images "
+		              "were not looked for: %s\n",
+		              why.msg);
+	found = !wrong || r->df->n_warnings ? build_check(r->df, r->ctx->out, err) : 0;
+	if (wrong)
+		*err = why;
+	return wrong ? got : found;
 }
 
 static bool from_stdin(const struct cli_build_opts *o)

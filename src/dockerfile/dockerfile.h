@@ -106,6 +106,10 @@ struct ignore;
  * ignore may be NULL. Fails as dockerfile_parse(). */
 int dockerfile_check(struct dockerfile *df, const struct ignore *ignore, struct cairn_err *err);
 
+/* Add a warning that shows when the file is lowered, unless comments say check=skip=RULE.
+ * line  of an instruction; rule: lives as long as df; text: copied */
+void dockerfile_warn(struct dockerfile *df, unsigned line, const char *rule, str text);
+
 /* What `cairn parse` prints: {"instructions":[...],"directives":{...},"warnings":[...]}.
  * Never NULL, owned by the caller. */
 json_t *dockerfile_to_json(const struct dockerfile *df);

@@ -238,7 +238,7 @@ static void invalid_definition_description(struct lint *l, const struct dockerfi
 }
 
 /* In the order of Docker's documentation.  UndefinedVar and InvalidBaseImagePlatform need the base
- * images and are not here. */
+ * images: graph/ finds them. */
 static const struct lint_rule rules[] = {
 	{ "StageNameCasing", false, .stage = lint_stage_name_casing },
 	{ "FromAsCasing", false, .stage = lint_from_as_casing },
@@ -404,4 +404,45 @@ int lint(struct dockerfile *df, const struct ignore *ignore, struct cairn_err *e
 int dockerfile_check(struct dockerfile *df, const struct ignore *ignore, struct cairn_err *err)
 {
 	return ignore && !ignore_empty(ignore) ? lint(df, ignore, err) : 0;
+}
+
+/* The instruction that begins in that line; NULL when there is none. */
+static const struct dockerfile_node *node_at(const struct dockerfile *df, unsigned line)
+{
+	for (size_t i = 0; i < df->n_nodes; i++)
+		if (df->nodes[i].line == line)
+			return &df->nodes[i];
+	return NULL;
+}
+
+/* Behind those of its line. */
+static void insert(struct dockerfile *df, const struct dockerfile_warning *w)
+{
+	struct dockerfile_warning *more =
+		arena_array(df->arena, struct dockerfile_warning, df->n_warnings + 1);
+	size_t at = 0;
+
+	while (at < df->n_warnings && df->warnings[at].line <= w->line)
+		at++;
+	if (at)
+		memcpy(more, df->warnings, at * sizeof(*more));
+	more[at] = *w;
+	if (at < df->n_warnings)
+		memcpy(more + at + 1, df->warnings + at, (df->n_warnings - at) * sizeof(*more));
+	df->warnings = more;
+	df->n_warnings++;
+}
+
+void dockerfile_warn(struct dockerfile *df, unsigned line, const char *rule, str text)
+{
+	const struct lint_rule r = { .name = rule };
+	struct lint l = { .df = df, .arena = df->arena, .rule = &r };
+	const struct dockerfile_node *node = node_at(df, line);
+	struct cairn_err ignored;
+
+	if (df->n_warnings < LINT_WARNINGS_MAX && parse_check(&l, df->check, &ignored) == 0 &&
+	    enabled(&l, &r) && !(node && skipped_at(&l, node)))
+		insert(df, &(struct dockerfile_warning){ line, rule, arena_str(df->arena, text) });
+	vec_free(&l.skip);
+	vec_free(&l.experimental);
 }

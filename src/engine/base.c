@@ -326,19 +326,6 @@ static int fail_resolve(struct bases *b, const struct wanted *w, struct cairn_er
 	return err->code;
 }
 
-static void check_platform(struct bases *b, const struct resolving *r)
-{
-	const struct platform *have = &r->img->config.platform;
-	char name[REFERENCE_TEXT_MAX], want_text[PLATFORM_TEXT_MAX], have_text[PLATFORM_TEXT_MAX];
-	cleanup_free char *text = NULL;
-
-	if (platform_rank(&r->platform, have) >= 0)
-		return;
-	text = xasprintf("base image '%s' is for %s, not for %s", reference_familiar(&r->ref, name),
-	                 platform_text(have, have_text), platform_text(&r->platform, want_text));
-	b->opts.warn(b->opts.ctx, str_of(text));
-}
-
 /* One build sees one image under one name. */
 static const struct base_image *known(const struct bases *b, const struct wanted *w)
 {
@@ -358,7 +345,6 @@ static int from_registry(struct bases *b, const struct wanted *w, struct registr
 		if (resolve(&r, err) < 0)
 			return fail_resolve(b, w, err);
 		vec_push(&b->images, (struct base_image){ str_dup(w->text), *w->platform, r.img });
-		check_platform(b, &r);
 		TRY(remember(b, r.img, w->platform, err));
 		i = vec_last(&b->images);
 	}

@@ -19,10 +19,50 @@ int lower_fail(const struct stage *s, enum cairn_code code, struct cairn_err *er
 	return code;
 }
 
+#define FINDINGS_MAX 1000
+
+void lower_find(struct lower *l, unsigned line, const char *rule, str text)
+{
+	for (size_t i = l->g->findings.len; i-- > 0 && l->g->findings.ptr[i].line == line;)
+		if (str_eq(l->g->findings.ptr[i].text, text))
+			return;
+	if (l->g->findings.len < FINDINGS_MAX)
+		vec_push(&l->g->findings,
+		         (struct dockerfile_warning){ line, rule, arena_str(l->a, text) });
+}
+
+/* A variable that nothing sets: a word for the user, with a name that is like it. */
+static void find_undefined(struct stage *s, str name)
+{
+	const struct image_strs *env = &s->out->config->env;
+	size_t n = 0, max = env->len + s->args.len + s->l->globals.len;
+	const char **names = arena_array(s->l->a, const char *, max + 1);
+	cleanup_strbuf struct strbuf text;
+	const char *near;
+
+	for (size_t i = 0; i < env->len; i++) {
+		str key, value;
+
+		(void)str_cut(env->ptr[i], '=', &key, &value);
+		names[n++] = arena_cstr(s->l->a, key);
+	}
+	vec_foreach (arg, &s->args)
+		names[n++] = arena_cstr(s->l->a, arg->key);
+	vec_foreach (arg, &s->l->globals)
+		if (!str_eq(arg->key, name)) /* that one would have to be declared in the stage */
+			names[n++] = arena_cstr(s->l->a, arg->key);
+	strbuf_init(&text, 512);
+	strbuf_printf(&text, "Usage of undefined variable '$%.*s'", STR(name));
+	near = str_suggest(name, names);
+	if (near)
+		strbuf_printf(&text, " (did you mean $%s?)", near);
+	lower_find(s->l, s->cur->line, "UndefinedVar", strbuf_view(&text));
+}
+
 /* Of an ENV and an ARG the later one counts, as in BuildKit; of several ARGs the last one. */
 static bool stage_lookup(void *ctx, str name, str *ret)
 {
-	const struct stage *s = ctx;
+	struct stage *s = ctx;
 
 	if (!map_get(&s->args_over_env, name) && image_config_env_get(s->out->config, name, ret))
 		return true;
@@ -31,6 +71,7 @@ static bool stage_lookup(void *ctx, str name, str *ret)
 			*ret = s->args.ptr[i].value;
 			return ret->ptr != NULL;
 		}
+	find_undefined(s, name);
 	return false;
 }
 
@@ -286,6 +327,7 @@ void graph_free(struct graph *g)
 	if (!g)
 		return;
 	vec_free(&g->warnings);
+	vec_free(&g->findings);
 	arena_free(g->arena);
 	free(g);
 }

@@ -170,6 +170,9 @@ struct graph {
 	size_t n_stages;
 	struct graph_stage *target;
 	VEC(str) warnings; /* for the user, one line each */
+	/* What rules found that need the base images: UndefinedVar, InvalidBaseImagePlatform.
+	 * By instruction, as they were lowered; for dockerfile_warn(). */
+	VEC(struct dockerfile_warning) findings;
 };
 
 /* What a FROM or --from=IMAGE refers to. */

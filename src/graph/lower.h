@@ -82,7 +82,11 @@ void lower_add_history(struct stage *s, str created_by, struct graph_node *node)
 /* Note that `n` reads `input` (NULL is ignored). */
 void lower_add_input(struct stage *s, struct graph_node *n, struct graph_node *input);
 
-/* How words of the current instruction are expanded. */
+/* Note what a rule found in the instruction of that line, once. rule: a literal; text: copied */
+void lower_find(struct lower *l, unsigned line, const char *rule, str text);
+
+/* How words of the current instruction are expanded. What they name and nothing sets is found
+ * by UndefinedVar. */
 struct words lower_words(struct stage *s);
 
 /* Fail at the current instruction's place. */

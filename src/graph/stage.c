@@ -109,6 +109,23 @@ static struct words global_words(struct lower *l, unsigned line)
 		               .line = line };
 }
 
+/* An image that a registry has for one platform only may be for another than the stage. */
+static void check_platform(struct lower *l, const struct graph_node *n, str ref)
+{
+	const struct platform *have = &n->base.config->platform, *want = &n->stage->platform;
+	char have_text[PLATFORM_TEXT_MAX], want_text[PLATFORM_TEXT_MAX];
+	const char *text;
+
+	if (!have->arch[0] || platform_rank(want, have) >= 0)
+		return;
+	text = arena_printf(l->a,
+	                    "Base image %.*s was pulled with platform \"%s\", expected \"%s\" for "
+	                    "current build",
+	                    STR(ref), platform_text(have, have_text),
+	                    platform_text(want, want_text));
+	lower_find(l, n->line, "InvalidBaseImagePlatform", str_of(text));
+}
+
 /* A node for an image, or for nothing when ref is empty. */
 static int base_node(struct lower *l, str ref, struct graph_stage *stage, unsigned line,
                      struct graph_node **ret, struct cairn_err *err)
@@ -136,6 +153,7 @@ static int base_node(struct lower *l, str ref, struct graph_stage *stage, unsign
 		n->base.config = base.config;
 		n->base.config_digest = base.config_digest;
 		memcpy(n->base.names, base.names, sizeof(base.names));
+		check_platform(l, n, ref);
 	}
 	n->id = (unsigned)l->nodes.len;
 	n->text = ref.len ? str_of(arena_printf(l->a, "FROM %.*s", STR(n->base.ref)))

@@ -175,3 +175,33 @@ void test_lint__copy_of_ignored_files(void **state)
 		strbuf_done(&b);
 	}
 }
+
+/* What is found later goes to its line, unless a comment says no. */
+void test_lint__warnings_that_come_later(void **state)
+{
+	static const struct {
+		const char *text, *want;
+	} cases[] = {
+		{ "FROM a\nMAINTAINER x\nENV A=$B\nCMD x\n",
+		  "2 MaintainerDeprecated, 3 UndefinedVar, 4 JSONArgsRecommended, " },
+		{ "FROM a\n\nENV A=$B\n", "3 UndefinedVar, " },
+		{ "# check=skip=Other,UndefinedVar\nFROM a\nENV A=$B\n", "" },
+		{ "# check=skip=all\nFROM a\nENV A=$B\n", "" },
+		{ "FROM a\n# check=skip=UndefinedVar\nENV A=$B\n", "" },
+		{ "FROM a\n# check=skip=Other\nENV A=$B\n", "3 UndefinedVar, " },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		cleanup_dockerfile struct dockerfile *df = NULL;
+		cleanup_strbuf struct strbuf b;
+		struct cairn_err err = { 0 };
+
+		strbuf_init(&b, 1 << 16);
+		assert_ok(dockerfile_parse(str_of(cases[i].text), "Dockerfile", &df, &err));
+		dockerfile_warn(df, 3, "UndefinedVar", S("text"));
+		for (size_t k = 0; k < df->n_warnings; k++)
+			strbuf_printf(&b, "%u %s, ", df->warnings[k].line, df->warnings[k].rule);
+		assert_string_equal(b.len ? b.ptr : "", cases[i].want);
+	}
+}

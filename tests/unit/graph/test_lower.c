@@ -6,17 +6,19 @@
 #include "util/map.h"
 #include "util/mem.h"
 
-/* A registry with two images: "debian:12", and "trigger" with an ONBUILD. */
+/* A registry with three images: "debian:12", "trigger" with an ONBUILD, and "only-arm". */
 static int resolve(void *ctx, struct arena *a, str ref, const struct platform *p,
                    struct graph_base *ret, struct cairn_err *err)
 {
 	struct image_config *c = arena_new_of(a, struct image_config);
 	struct image_strs cmd = { (str[]){ S("bash") }, 1 };
+	const struct platform arm = { .os = "linux", .arch = "arm64" };
 
 	(*(int *)ctx)++;
-	if (!str_ends(ref, S("debian:12")) && !str_ends(ref, S("trigger:latest")))
+	if (!str_ends(ref, S("debian:12")) && !str_ends(ref, S("trigger:latest")) &&
+	    !str_ends(ref, S("only-arm:latest")))
 		return cairn_fail(err, CAIRN_E_NOT_FOUND, "no such image");
-	image_config_init(c, a, p);
+	image_config_init(c, a, str_ends(ref, S("only-arm:latest")) ? &arm : p);
 	image_config_env_set(c, S("PATH"), S("/bin"));
 	image_config_strs_set(c, &c->cmd, &cmd);
 	if (str_ends(ref, S("trigger:latest")))
@@ -120,6 +122,65 @@ void test_lower__arguments(void **state)
 	           "RUN |4 TAG=hides V=given NONE= E=later /bin/sh -c echo # buildkit");
 	assert_str(l.g->target->config->env.ptr[3], "V=env");
 	assert_int_equal(l.g->warnings.len, 1);
+	done(&l);
+}
+
+void test_lower__variables_that_nothing_sets(void **state)
+{
+	static const struct {
+		unsigned line;
+		const char *text;
+	} want[] = {
+		{ 5, "Usage of undefined variable '$PAHT' (did you mean $PATH?)" },
+		{ 5, "Usage of undefined variable '$unset'" },
+		{ 6, "Usage of undefined variable '$VERSION'" }, /* is not declared in the stage */
+		{ 6, "Usage of undefined variable '$TARGETARCH'" },
+		{ 7, "Usage of undefined variable '$from'" },
+		{ 11, "Usage of undefined variable '$body'" },
+		{ 14, "Usage of undefined variable '$target'" },
+	};
+	struct lowered l = { 0 };
+	struct cairn_err err;
+
+	(void)state;
+	assert_ok(lower(&l,
+	                "ARG VERSION=1\nFROM debian:12 AS below\nARG empty\nENV E=$PATH\n"
+	                "ENV A=$PAHT:/x B=${unset:-$empty} C=$PAHT D='$quoted' E=\\$escaped\n"
+	                "COPY a$VERSION$E b$TARGETARCH /\n"
+	                "LABEL l=$from\n"
+	                "RUN echo $shell\n"
+	                "CMD [\"$json\"]\n"
+	                "ARG TARGETARCH\n"
+	                "COPY <<EOF /$TARGETARCH\n$body\nEOF\n"
+	                "RUN --mount=type=tmpfs,target=/x$target true\n"
+	                "FROM debian:12 AS unreached\nENV X=$nothing\n"
+	                "FROM below\nENV X=$A$empty\n",
+	                &err));
+	assert_int_equal(l.g->findings.len, ARRAY_SIZE(want));
+	for (size_t i = 0; i < ARRAY_SIZE(want); i++) {
+		assert_int_equal(l.g->findings.ptr[i].line, want[i].line);
+		assert_string_equal(l.g->findings.ptr[i].rule, "UndefinedVar");
+		assert_str(l.g->findings.ptr[i].text, want[i].text);
+	}
+	done(&l);
+}
+
+void test_lower__base_images_of_other_platforms(void **state)
+{
+	struct lowered l = { 0 };
+	struct cairn_err err;
+
+	(void)state;
+	assert_ok(lower(&l,
+	                "FROM debian:12 AS a\nFROM --platform=linux/riscv64 only-arm AS b\n"
+	                "FROM a\nCOPY --from=b / /\n",
+	                &err));
+	assert_int_equal(l.g->findings.len, 1);
+	assert_int_equal(l.g->findings.ptr[0].line, 2);
+	assert_string_equal(l.g->findings.ptr[0].rule, "InvalidBaseImagePlatform");
+	assert_str(l.g->findings.ptr[0].text,
+	           "Base image only-arm was pulled with platform \"linux/arm64\", expected "
+	           "\"linux/riscv64\" for current build");
 	done(&l);
 }
 
