@@ -1,56 +1,12 @@
 #include "build_history.h"
 
-#include <sched.h>
-#include <sys/statvfs.h>
-#include <sys/sysinfo.h>
-
 #include "build_priv.h"
 #include "ctx.h"
 #include "exit.h"
+#include "machine.h"
 #include "util/clock.h"
-#include "util/fs.h"
-#include "util/num.h"
 
 /* --- the machine ------------------------------------------------------------------------ */
-
-static unsigned cpus(void)
-{
-	cpu_set_t set;
-
-	if (sched_getaffinity(0, sizeof(set), &set) == 0)
-		return (unsigned)CPU_COUNT(&set);
-	return (unsigned)get_nprocs();
-}
-
-/* Of the machine, or what a container leaves of it. */
-static uint64_t memory(void)
-{
-	static const char *const limits[] = { "/sys/fs/cgroup/memory.max",
-		                              "/sys/fs/cgroup/memory/memory.limit_in_bytes" };
-	struct sysinfo si = { 0 };
-	uint64_t all, limit;
-
-	(void)sysinfo(&si);
-	all = (uint64_t)si.totalram * si.mem_unit;
-	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
-		cleanup_strbuf struct strbuf text;
-		struct cairn_err ignored;
-
-		strbuf_init(&text, 64);
-		if (fs_read_file(AT_FDCWD, limits[i], &text, &ignored) == 0 &&
-		    num_u64(str_trim(strbuf_view(&text)), INT64_MAX, &limit, &ignored) == 0 &&
-		    limit && limit < all)
-			return limit;
-	}
-	return all;
-}
-
-static uint64_t disk_free(const char *home)
-{
-	struct statvfs fs;
-
-	return statvfs(home, &fs) == 0 ? (uint64_t)fs.f_bavail * fs.f_frsize : 0;
-}
 
 /* The variable that each sets; the last row holds everywhere. */
 static const struct {
@@ -66,15 +22,17 @@ void build_history_machine(char *const *envp, const char *home, struct arena *a,
 {
 	const struct platform host = platform_host();
 	const char *name = ctx_env(envp, "CAIRN_RUNNER");
+	struct host_machine m;
 	size_t i = 0;
 
+	machine_measure(home, &m);
 	while (drivers[i].variable && !ctx_env(envp, drivers[i].variable))
 		i++;
 	*ret = (struct history_runner){ .name = str_of(name ? name : drivers[i].driver),
 		                        .driver = str_of(drivers[i].driver),
-		                        .cpus = cpus(),
-		                        .memory = memory(),
-		                        .disk = disk_free(home),
+		                        .cpus = m.cpus,
+		                        .memory = m.memory,
+		                        .disk = m.disk,
 		                        .arch = arena_str(a, str_of(host.arch)) };
 }
 

@@ -6,6 +6,7 @@
 #include <sys/sysinfo.h>
 #include <sys/wait.h>
 
+#include "machine.h"
 #include "up_args.h"
 #include "util/clock.h"
 #include "util/fs.h"
@@ -224,23 +225,6 @@ static bool is_ready(struct up *u, struct up_image *i)
 	return true;
 }
 
-static uint64_t available_memory(void)
-{
-	cleanup_strbuf struct strbuf text;
-	struct cairn_err ignored;
-	uint64_t kib = 0;
-	str rest, line;
-
-	strbuf_init(&text, 65536);
-	(void)fs_read_file(AT_FDCWD, "/proc/meminfo", &text, &ignored);
-	for (rest = strbuf_view(&text); str_next(&rest, '\n', &line);)
-		if (str_starts(line, S("MemAvailable:")))
-			for (size_t i = 0; i < line.len; i++)
-				if (line.ptr[i] >= '0' && line.ptr[i] <= '9')
-					kib = kib * 10 + (uint64_t)(line.ptr[i] - '0');
-	return kib << 10;
-}
-
 static bool disk_is_short(const struct up *u)
 {
 	struct statvfs st;
@@ -295,8 +279,9 @@ static void prepare(struct up *u)
 
 int up_run(struct plan_run *plan, const struct up_opts *o, struct up *ret, struct cairn_err *err)
 {
-	uint64_t memory = available_memory();
+	struct host_machine m;
 
+	machine_measure(NULL, &m);
 	*ret = (struct up){ .plan = plan, .opts = o, .len = plan->plan->len };
 	ret->ptr = xcalloc(ret->len + 1, sizeof(*ret->ptr));
 	TRY(store_tmp_dir(plan->ctx->store, &ret->dir, err));
@@ -306,7 +291,7 @@ int up_run(struct plan_run *plan, const struct up_opts *o, struct up *ret, struc
 
 		do { /* what is blocked may block others */
 			waiting = ret->n[UP_WAITING];
-			start_ready(ret, memory);
+			start_ready(ret, m.available);
 		} while (ret->n[UP_WAITING] != waiting);
 		if (!ret->n[UP_RUNNING])
 			return 0;

@@ -37,23 +37,31 @@ uint64_t route_price(const struct runner *r, uint64_t ns)
 	return (uint64_t)((double)units * (double)r->c.price * (double)unit / (double)MINUTE + 0.5);
 }
 
+/* Those that are not asked: nothing is predicted for them. */
+static enum route_refusal unasked(const struct runner *r, const struct route_work *w,
+                                  const struct route_goal *goal)
+{
+	bool named = w->runner.len && str_eq(w->runner, r->c.name);
+
+	if (w->runner.len && !named)
+		return ROUTE_NAMED_OTHER;
+	return r->declared || goal->catalogue || named ? ROUTE_FITS : ROUTE_NOT_DECLARED;
+}
+
 static enum route_refusal refusal_of(const struct runner *r, const struct route_work *w,
                                      const struct route_goal *goal, const struct prediction *p)
 {
 	const struct workspace_runner *c = &r->c;
-	bool named = w->runner.len && str_eq(w->runner, c->name);
+	/* A mere guess keeps nobody from building on the machine that he has. */
+	bool guess = c->driver == RUNNER_LOCAL && !p->enough;
 
-	if (w->runner.len && !named)
-		return ROUTE_NAMED_OTHER;
-	if (!r->declared && !goal->catalogue && !named)
-		return ROUTE_NOT_DECLARED;
 	if (w->arch && c->arch && w->arch != c->arch)
 		return ROUTE_ARCH;
 	if (w->gpu && !c->gpu)
 		return ROUTE_GPU;
-	if (c->memory && (p->memory > c->memory || w->memory_floor >= c->memory))
+	if (c->memory && ((p->memory > c->memory && !guess) || w->memory_floor >= c->memory))
 		return ROUTE_MEMORY;
-	if (c->disk && (p->disk > c->disk || w->disk_floor >= c->disk))
+	if (c->disk && ((p->disk > c->disk && !guess) || w->disk_floor >= c->disk))
 		return ROUTE_DISK;
 	if (!c->has_price)
 		return ROUTE_PRICE;
@@ -228,6 +236,9 @@ void route_choose(const struct predictor *p, const struct runners *runners,
 		struct route_option *o = &ret->options[i];
 
 		o->runner = &runners->ptr[i];
+		o->refusal = unasked(o->runner, w, goal);
+		if (o->refusal != ROUTE_FITS)
+			continue;
 		predict(p, w, (unsigned)o->runner->c.vcpu, &o->predicted);
 		o->refusal = refusal_of(o->runner, w, goal, &o->predicted);
 		expect(w, goal, o);

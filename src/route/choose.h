@@ -26,8 +26,8 @@ struct route_goal {
 /* Why a machine cannot do it. */
 enum route_refusal {
 	ROUTE_FITS,
-	ROUTE_NOT_DECLARED, /* only in the catalogue */
-	ROUTE_NAMED_OTHER,  /* the image names another runner */
+	ROUTE_NOT_DECLARED, /* only in the catalogue: nothing is predicted */
+	ROUTE_NAMED_OTHER,  /* the image names another runner: nothing is predicted */
 	ROUTE_ARCH,
 	ROUTE_GPU, /* the build needs one */
 	ROUTE_MEMORY,

@@ -90,7 +90,9 @@ static int by_name(const void *a, const void *b)
 	return str_cmp(((const struct runner *)a)->c.name, ((const struct runner *)b)->c.name);
 }
 
-static void add_all(const struct workspace_runners *from, bool declared, struct runners *r)
+/* local: this machine is one of those that work is sent to, unasked. */
+static void add_all(const struct workspace_runners *from, bool declared, bool local,
+                    struct runners *r)
 {
 	for (size_t i = 0; i < from->len; i++) {
 		struct runner *to = find(r, from->ptr[i].name);
@@ -98,7 +100,7 @@ static void add_all(const struct workspace_runners *from, bool declared, struct 
 		if (!to)
 			to = &r->ptr[r->len++];
 		overlay(&from->ptr[i], r->arena, &to->c);
-		to->declared = declared || to->c.driver == RUNNER_LOCAL;
+		to->declared = declared || (local && to->c.driver == RUNNER_LOCAL);
 		if (declared && !from->ptr[i].source.len)
 			to->c.source = S("cairn.yaml");
 	}
@@ -131,8 +133,8 @@ int runners_load(const struct workspace_config *config, struct runners **ret, st
 	r = xcalloc(1, sizeof(*r));
 	r->arena = arena_new();
 	r->ptr = arena_array(r->arena, struct runner, builtin->runners.len + own->len);
-	add_all(&builtin->runners, false, r);
-	add_all(own, true, r);
+	add_all(&builtin->runners, false, own->len == 0, r);
+	add_all(own, true, false, r);
 	TRY(check(r, config && config->file ? config->file : "cairn.yaml", err));
 	qsort(r->ptr, r->len, sizeof(*r->ptr), by_name);
 	*ret = steal_ptr(&r);

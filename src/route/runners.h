@@ -11,7 +11,8 @@
 
 struct runner {
 	struct workspace_runner c; /* concurrency is never 0 */
-	bool declared;             /* in cairn.yaml: work is sent only to those and to "local" */
+	/* In cairn.yaml: work is sent only to those. Where there are none it is "local" alone. */
+	bool declared;
 };
 
 struct runners {
