@@ -61,7 +61,7 @@ static void load(const char *text, struct workspace_config **ret)
 void test_plan_route__machine(void **state)
 {
 	struct plan_image images[3];
-	struct plan_route_opts o = { .home = "." };
+	struct plan_route_opts o = { .home = harness_dir() };
 	cleanup_plan_route struct plan_route *r = NULL;
 	struct cairn_err err;
 	struct plan plan;
@@ -92,7 +92,7 @@ void test_plan_route__records(void **state)
 	cleanup_workspace_config struct workspace_config *c = NULL;
 	cleanup_plan_route struct plan_route *r = NULL;
 	struct plan_image images[3];
-	struct plan_route_opts o = { .home = "." };
+	struct plan_route_opts o = { .home = harness_dir() };
 	const struct route_decision *d;
 	struct cairn_err err;
 	struct plan plan;
@@ -100,8 +100,8 @@ void test_plan_route__records(void **state)
 	(void)state;
 	load(yaml, &c);
 	make_plan(images, &plan);
-	record(".", S("app"), 100 * SEC, 5 * GIB);
-	record(".", S("base"), 30 * SEC, GIB);
+	record(harness_dir(), S("app"), 100 * SEC, 5 * GIB);
+	record(harness_dir(), S("base"), 30 * SEC, GIB);
 	o.plan = &plan;
 	o.config = c;
 	assert_ok(plan_route_make(&o, &r, &err));
@@ -123,14 +123,14 @@ void test_plan_route__too_large(void **state)
 	cleanup_workspace_config struct workspace_config *c = NULL;
 	cleanup_plan_route struct plan_route *r = NULL;
 	struct plan_image images[3];
-	struct plan_route_opts o = { .home = "." };
+	struct plan_route_opts o = { .home = harness_dir() };
 	struct cairn_err err;
 	struct plan plan;
 
 	(void)state;
 	load(yaml, &c);
 	make_plan(images, &plan);
-	record(".", S("base"), SEC, 9 * GIB);
+	record(harness_dir(), S("base"), SEC, 9 * GIB);
 	o.plan = &plan;
 	o.config = c;
 	assert_ok(plan_route_make(&o, &r, &err));
@@ -143,16 +143,14 @@ void test_plan_route__damaged_history(void **state)
 {
 	cleanup_plan_route struct plan_route *r = NULL;
 	struct plan_image images[3];
-	struct plan_route_opts o = { .home = "." };
+	struct plan_route_opts o = { .home = harness_dir() };
 	struct cairn_err err;
 	struct plan plan;
-	FILE *f = fopen("history.sqlite", "w");
+	char junk[4096];
 
 	(void)state;
-	assert_non_null(f);
-	for (int i = 0; i < 4096; i++)
-		(void)fputc('x', f);
-	(void)fclose(f);
+	memset(junk, 'x', sizeof(junk));
+	harness_write("history.sqlite", str_n(junk, sizeof(junk)));
 	make_plan(images, &plan);
 	o.plan = &plan;
 	assert_ok(plan_route_make(&o, &r, &err));
