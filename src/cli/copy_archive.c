@@ -97,7 +97,7 @@ static int take_member(struct tar_reader *t, int dirfd, const char *path, struct
 	if (fd < 0)
 		return cairn_fail_sys(err, "create '%s'", path);
 	do {
-		TRY(tar_content(t, NULL, &piece, err));
+		TRY(tar_content(t, &piece, err));
 		if (piece.len)
 			TRY(fs_write_all(fd, piece.ptr, piece.len, path, err));
 	} while (piece.len);

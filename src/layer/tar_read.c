@@ -11,8 +11,6 @@
 
 struct tar_reader {
 	struct ahead *in;
-	bool hashes; /* here, together with the content of files; else ahead */
-	struct sha256 hash;
 	str at_hand;    /* read and not consumed */
 	uint64_t taken; /* bytes consumed */
 	uint64_t left;  /* of the member's content */
@@ -21,17 +19,16 @@ struct tar_reader {
 	struct arena *arena;     /* strings of m */
 	bool has_size, has_name; /* set by an extended header; and so on */
 	bool has_target, has_mtime, has_uid, has_gid;
-	size_t extended; /* bytes of extended headers that wait for their member */
+	size_t extended;       /* bytes of extended headers that wait for their member */
+	struct digest *digest; /* of the member's content; NULL: nobody wants it */
+	bool begun;            /* of that content some was read */
 };
 
 struct tar_reader *tar_reader_new(const struct layer_reader *in, struct pool *pool)
 {
 	struct tar_reader *t = xcalloc(1, sizeof(*t));
 
-	/* Two hashes of the same bytes in this thread are then cheaper than one in each of two. */
-	t->hashes = sha256_both_pays();
-	sha256_init(&t->hash);
-	t->in = ahead_new(in, pool, !t->hashes);
+	t->in = ahead_new(in, pool);
 	t->arena = arena_new();
 	return t;
 }
@@ -58,26 +55,26 @@ static int fail_short(const struct tar_reader *t, struct cairn_err *err)
 
 /* ---- bytes ---- */
 
-/* content: NULL, or hashes these bytes, too. */
-static void hash(struct tar_reader *t, struct sha256 *content, str part)
+/* The next n bytes, of at most `left` that follow, are content whose digest is wanted. */
+static void hash_content(struct tar_reader *t, size_t n)
 {
-	if (t->hashes && content)
-		sha256_add_both(&t->hash, content, part.ptr, part.len);
-	else if (t->hashes)
-		sha256_add(&t->hash, part.ptr, part.len);
-	else if (content)
-		sha256_add(content, part.ptr, part.len);
+	if (n)
+		ahead_content(t->in, n, !t->begun, n == t->left ? t->digest : NULL);
+	t->begun |= n > 0;
 }
 
 /* Consume up to n bytes that are at hand; none only at the end of the source. */
-static int take_some(struct tar_reader *t, uint64_t n, struct sha256 *content, str *ret,
+static int take_some(struct tar_reader *t, uint64_t n, bool content, str *ret,
                      struct cairn_err *err)
 {
 	if (t->at_hand.len == 0)
 		TRY(ahead_next(t->in, &t->at_hand, err));
 	*ret = str_n(t->at_hand.ptr, n < t->at_hand.len ? (size_t)n : t->at_hand.len);
 	t->at_hand = str_skip(t->at_hand, ret->len);
-	hash(t, content, *ret);
+	if (content && t->digest)
+		hash_content(t, ret->len);
+	else
+		ahead_other(t->in, ret->len);
 	t->taken += ret->len;
 	if (t->taken > LAYER_SIZE_MAX)
 		return fail_tar(err, "it is larger than 16 TiB");
@@ -90,7 +87,7 @@ static int take(struct tar_reader *t, void *p, size_t n, size_t *ret_n, struct c
 	str part;
 
 	while (got < n) {
-		TRY(take_some(t, n - got, NULL, &part, err));
+		TRY(take_some(t, n - got, false, &part, err));
 		if (part.len == 0)
 			break;
 		memcpy((char *)p + got, part.ptr, part.len);
@@ -105,7 +102,7 @@ static int skip(struct tar_reader *t, uint64_t n, struct cairn_err *err)
 	str part;
 
 	for (; n; n -= part.len) {
-		TRY(take_some(t, n, NULL, &part, err));
+		TRY(take_some(t, n, false, &part, err));
 		if (part.len == 0)
 			return fail_short(t, err);
 	}
@@ -405,6 +402,7 @@ static void forget_member(struct tar_reader *t)
 	arena_free(t->arena);
 	t->arena = arena_new();
 	t->m = (struct tar_member){ 0 };
+	t->digest = NULL;
 	t->has_size = t->has_name = t->has_target = false;
 	t->has_mtime = t->has_uid = t->has_gid = false;
 	t->extended = 0;
@@ -475,9 +473,17 @@ int tar_next(struct tar_reader *t, const struct tar_member **ret, struct cairn_e
 	return 0;
 }
 
-int tar_content(struct tar_reader *t, struct sha256 *h, str *ret, struct cairn_err *err)
+void tar_digest(struct tar_reader *t, struct digest *ret)
 {
-	TRY(take_some(t, t->left, h, ret, err));
+	t->begun = false;
+	t->digest = ret;
+	if (t->left == 0)
+		*ret = digest_of("", 0);
+}
+
+int tar_content(struct tar_reader *t, str *ret, struct cairn_err *err)
+{
+	TRY(take_some(t, t->left, true, ret, err));
 	if (t->left && ret->len == 0)
 		return fail_short(t, err);
 	t->left -= ret->len;
@@ -489,9 +495,9 @@ int tar_finish(struct tar_reader *t, struct digest *ret, uint64_t *ret_size, str
 	str part;
 
 	do
-		TRY(take_some(t, UINT64_MAX, NULL, &part, err));
+		TRY(take_some(t, UINT64_MAX, false, &part, err));
 	while (part.len);
-	*ret = t->hashes ? sha256_end(&t->hash) : ahead_digest(t->in);
+	*ret = ahead_digest(t->in);
 	*ret_size = t->taken;
 	return 0;
 }

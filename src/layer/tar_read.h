@@ -27,7 +27,7 @@ struct tar_member {
 struct pool;
 struct tar_reader;
 
-/* in is borrowed; with a pool it is read there, one buffer ahead. pool may be NULL. */
+/* in is borrowed; with a pool it is read there, ahead, and hashed behind. pool may be NULL. */
 struct tar_reader *tar_reader_new(const struct layer_reader *in, struct pool *pool);
 void tar_reader_free(struct tar_reader *t);
 DEFINE_CLEANUP(struct tar_reader *, tar_reader_free);
@@ -38,9 +38,13 @@ DEFINE_CLEANUP(struct tar_reader *, tar_reader_free);
  * sparse files and unknown types. */
 int tar_next(struct tar_reader *t, const struct tar_member **ret, struct cairn_err *err);
 
+/* The digest of the member's content is wanted; before any of it is read, which must go to its
+ * end. It is set at the latest by tar_finish(); until that or tar_reader_free() *ret must stay. */
+void tar_digest(struct tar_reader *t, struct digest *ret);
+
 /* Up to SIZE_MAX bytes of the member's content, as many as are at hand: borrowed until the
- * next call; empty at the end of the content. They are added to h, unless it is NULL. */
-int tar_content(struct tar_reader *t, struct sha256 *h, str *ret, struct cairn_err *err);
+ * next call; empty at the end of the content. */
+int tar_content(struct tar_reader *t, str *ret, struct cairn_err *err);
 
 /* After tar_next() gave NULL: read what follows, too, and give digest and size of it all. */
 int tar_finish(struct tar_reader *t, struct digest *ret, uint64_t *ret_size, struct cairn_err *err);

@@ -89,19 +89,17 @@ static int copy_content(struct unpack *u, struct tar_reader *t, int fd, struct b
 	bool keep = may_be_inlined(u, &b->e);
 	cleanup_free char *bytes = keep ? xmalloc(b->e.size + 1) : NULL;
 	uint64_t done = 0;
-	struct sha256 h;
 	str part;
 
-	sha256_init(&h);
+	tar_digest(t, &b->e.digest); /* b lives as long as the layer is read */
 	while (done < b->e.size) {
-		TRY(tar_content(t, &h, &part, err));
+		TRY(tar_content(t, &part, err));
 		if (fd >= 0)
 			TRY(fs_write_all(fd, part.ptr, part.len, b->e.path.ptr, err));
 		if (keep)
 			memcpy(bytes + done, part.ptr, part.len);
 		done += part.len;
 	}
-	b->e.digest = sha256_end(&h);
 	if (keep) {
 		b->bytes = arena_str(u->arena, str_n(bytes, b->e.size));
 		u->inline_left -= b->e.size;
@@ -500,7 +498,7 @@ int layer_unpack(const struct layer_reader *tar, const struct tree *below,
 	strbuf_done(&u.absent);
 	outdir_done(&u.out);
 	map_done(&u.nodes);
+	tar_reader_free(t); /* digests of files are in the arena */
 	arena_free(u.arena);
-	tar_reader_free(t);
 	return r;
 }
