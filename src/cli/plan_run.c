@@ -100,12 +100,13 @@ int plan_run(struct plan_run *r, struct cairn_ctx *ctx, const struct plan_cmd_op
 	*r = (struct plan_run){ .ctx = ctx, .a = arena_new(), .platform = platform_host() };
 	TRY(settings_load(ctx, o->config, ".", err));
 	TRY(base_lock_read(arena_cstr(r->a, ctx->config->base.lock), &r->lock, err));
+	r->pool = pool_new((unsigned)get_nprocs());
 	io.config = ctx->config;
+	io.pool = r->pool;
 	TRY(images_load(&io, &r->images, err));
 	vec_foreach (w, &r->images->warnings)
 		warn(ctx, *w);
 	TRY(images_select(r->images, words, n, true, r->a, &selected, err));
-	r->pool = pool_new((unsigned)get_nprocs());
 	r->net_pool = pool_new(NET_THREADS);
 	TRY(open_caches(r, err));
 	open_bases(r);

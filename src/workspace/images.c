@@ -315,7 +315,7 @@ static int load(struct images_loader *l, const char *bake, struct cairn_err *err
 
 int images_load(const struct images_opts *opts, struct ws_images **ret, struct cairn_err *err)
 {
-	struct images_loader l = { .config = opts->config, .root_fd = -1 };
+	struct images_loader l = { .config = opts->config, .pool = opts->pool, .root_fd = -1 };
 	int r;
 
 	l.w = xcalloc(1, sizeof(*l.w));
@@ -338,6 +338,7 @@ void images_free(struct ws_images *w)
 	if (!w)
 		return;
 	vec_free(&w->warnings);
+	repo_git_free(w->git);
 	arena_free(w->arena);
 	free(w);
 }

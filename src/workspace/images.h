@@ -14,8 +14,7 @@
 
 #include "config.h"
 #include "image/image.h"
-#include "util/arena.h"
-#include "util/vec.h"
+#include "repo_git.h"
 
 #define IMAGES_MAX 10000u /* images of one workspace */
 
@@ -65,12 +64,14 @@ struct ws_images {
 	const char *root;      /* absolute: what all paths are relative to */
 	struct ws_image **ptr; /* in the order of building */
 	size_t len;
-	VEC(str) warnings; /* one line each, for the user */
+	VEC(str) warnings;    /* one line each, for the user */
+	struct repo_git *git; /* what git knows, when that was asked for to find images; or NULL */
 };
 
 struct images_opts {
 	const struct workspace_config *config; /* borrowed while images_load() works */
 	const char *bake;                      /* --bake FILE; NULL = none is named */
+	struct pool *pool;                     /* that reads folders; NULL: the calling thread */
 };
 
 /* All images of the workspace, in the order of building.

@@ -294,10 +294,11 @@ static int find_all(struct images_loader *l, struct found_list *found, struct ca
 {
 	static const char *const git[] = { ":(icase)*dockerfile*", ":(icase)*containerfile*",
 		                           NULL };
-	static const struct repo_filter filter = { base_scan_is_dockerfile, git };
+	const struct repo_filter filter = { base_scan_is_dockerfile, git, l->pool };
 	struct repo_files files cleanup_repo_files = { 0 };
 
 	TRY(repo_files_find(l->config->root, &filter, l->a, &files, err));
+	l->w->git = steal_ptr(&files.git);
 	vec_foreach (path, &files.paths) {
 		struct found f = { .path = *path, .folder = folder_of(*path) };
 

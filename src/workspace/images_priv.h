@@ -15,6 +15,7 @@ struct images_loader {
 	struct ws_images *w;
 	struct arena *a; /* w's */
 	const struct workspace_config *config;
+	struct pool *pool; /* may be NULL */
 	int root_fd;
 	struct map names;                   /* name -> struct ws_image */
 	VEC(struct workspace_group) groups; /* also of what a matrix makes of a name */

@@ -418,7 +418,8 @@ void contexts_read(struct plan_inputs *p)
 	(void)pool_map(p->opts->pool, gs.list.len, read_group, gs.list.ptr, &err);
 	vec_foreach (g, &gs.list) {
 		group_done(*g);
-		vec_push(&p->contexts, (struct plan_context){ (*g)->context, (*g)->arena });
+		vec_push(&p->contexts,
+		         (struct plan_context){ (*g)->dir, (*g)->context, (*g)->arena });
 	}
 	vec_free(&gs.list);
 	map_done(&gs.by_dir);

@@ -1,50 +1,23 @@
 #include "plan_git.h"
 
+#include "plan_changes.h"
 #include "util/fs.h"
 #include "util/json.h"
-#include "util/proc.h"
 
-#define GIT_OUTPUT_MAX (64u << 20)
-#define GIT_TIMEOUT_NS (60ull * 1000000000ull)
-#define GIT_ARGS_MAX   24
-#define EVENT_MAX      (8u << 20) /* bytes of GitHub's description of an event */
-#define COMMITS_MAX    "200"      /* that are looked at */
-#define FILES_MAX      100u       /* of an image that are named */
+#define EVENT_MAX   (8u << 20) /* bytes of GitHub's description of an event */
+#define COMMITS_MAX 200        /* that are looked at */
+#define FILES_MAX   100u       /* of an image that are named */
 
 struct git {
 	struct plan *plan;
 	const struct plan_inputs *in;
 	struct arena *a;
-	struct image_strs files; /* that differ from the base; relative to the root */
+	const struct repo_git *repo; /* NULL: its index cannot be read */
 };
 
-/* --- the program ------------------------------------------------------------------------ */
-
-/* Run git in the root; its output lives in the plan. False: it says no, or there is none. */
 static bool git(struct git *g, const char *const *words, str *ret)
 {
-	/* A repository's own settings must not start programs. */
-	const char *argv[GIT_ARGS_MAX] = { "git",
-		                           "-C",
-		                           g->in->opts->root,
-		                           "-c",
-		                           "core.fsmonitor=false",
-		                           "-c",
-		                           "diff.external=",
-		                           "-c",
-		                           "core.quotePath=false" };
-	size_t n = 9;
-	struct proc_opts o = { .argv = argv, .timeout_ns = GIT_TIMEOUT_NS };
-	struct proc_result r cleanup_proc_result;
-	struct cairn_err ignored;
-
-	while (*words && n < GIT_ARGS_MAX - 1)
-		argv[n++] = *words++;
-	proc_result_init(&r, GIT_OUTPUT_MAX);
-	if (proc_run(&o, &r, &ignored) < 0 || r.exit_code != 0)
-		return false;
-	*ret = arena_str(g->a, strbuf_view(&r.output));
-	return true;
+	return repo_git_run(g->in->opts->root, words, g->a, ret);
 }
 
 /* --- the base ------------------------------------------------------------------------------ */
@@ -119,16 +92,33 @@ static bool try_named(struct git *g, const char *what, const char *rev)
 	return false;
 }
 
+static bool has_line(str lines, const char *line)
+{
+	str one;
+
+	while (str_next(&lines, '\n', &one))
+		if (str_is(one, line))
+			return true;
+	return false;
+}
+
+/* Where the branch left the first of these that there is. */
 static bool try_default_branch(struct git *g)
 {
-	static const char *const branches[] = { "origin/HEAD", "origin/main", "origin/master",
-		                                "main", "master" };
+	static const char *const branches[] = { "refs/remotes/origin/HEAD",
+		                                "refs/remotes/origin/main",
+		                                "refs/remotes/origin/master", "refs/heads/main",
+		                                "refs/heads/master" };
+	const char *words[ARRAY_SIZE(branches) + 3] = { "for-each-ref", "--format=%(refname)" };
+	str all, out;
 
+	memcpy(words + 2, branches, sizeof(branches));
+	if (!git(g, words, &all))
+		return false;
 	for (size_t i = 0; i < ARRAY_SIZE(branches); i++) {
-		const char *const words[] = { "merge-base", "HEAD", branches[i], NULL };
-		str out;
+		const char *const base[] = { "merge-base", "HEAD", branches[i], NULL };
 
-		if (git(g, words, &out) && out.len) {
+		if (has_line(all, branches[i]) && git(g, base, &out) && out.len) {
 			g->plan->base = str_trim(out);
 			return true;
 		}
@@ -141,7 +131,7 @@ static bool find_base(struct git *g)
 	static const char *const inside[] = { "rev-parse", "--is-inside-work-tree", NULL };
 	str out;
 
-	if (!git(g, inside, &out))
+	if (!g->repo && !git(g, inside, &out))
 		return false;
 	if (try_named(g, "--base", g->in->opts->base) ||
 	    try_named(g, "CODEBUILD_WEBHOOK_PREV_COMMIT",
@@ -154,89 +144,16 @@ static bool find_base(struct git *g)
 
 /* --- what changed ----------------------------------------------------------------------------- */
 
-static void add_list(struct git *g, str list, struct image_strs *ret)
+static void take_files(struct git *g, const struct plan_input *in, const struct image_strs *files,
+                       struct plan_image *i)
 {
-	size_t n = ret->len + 1;
-	str rest = list, piece, *all;
+	struct plan_scopes scopes;
 
-	for (size_t i = 0; i < list.len; i++)
-		n += list.ptr[i] == '\0';
-	all = arena_array(g->a, str, n);
-	if (ret->len)
-		memcpy(all, ret->ptr, ret->len * sizeof(*all));
-	ret->ptr = all;
-	while (str_next(&rest, '\0', &piece))
-		if (piece.len)
-			all[ret->len++] = piece;
-}
-
-/* Both names of a file that was renamed: without -M git tells them as two. */
-static bool find_files(struct git *g)
-{
-	const char *base = arena_cstr(g->a, g->plan->base);
-	const char *const diff[] = { "diff",         "--name-only", "-z",
-		                     "--no-renames", "--relative",  "--no-ext-diff",
-		                     base,           "--",          NULL };
-	static const char *const others[] = { "ls-files", "-z", "--others", "--exclude-standard",
-		                              NULL };
-	str out;
-
-	if (!git(g, diff, &out))
-		return false;
-	add_list(g, out, &g->files);
-	if (git(g, others, &out))
-		add_list(g, out, &g->files);
-	return true;
-}
-
-/* Where a file is in a folder; false: it is not in it. */
-static bool in_folder(str dir, str file, str *ret)
-{
-	if (str_is(dir, ".") || !dir.len) {
-		*ret = file;
-		return true;
-	}
-	if (!layer_path_below(file, dir) || file.len == dir.len)
-		return false;
-	*ret = str_skip(file, dir.len + 1);
-	return true;
-}
-
-static bool reads(const struct plan_input *in, str context, str dir, const struct ignore *ignore,
-                  str file)
-{
-	cleanup_arena struct arena *a = arena_new();
-	str *needed = NULL, rel;
-	size_t n = 0;
-
-	if (!in_folder(dir, file, &rel) || !define_needed(in->graph, context, a, &needed, &n) ||
-	    ignore_match(ignore, rel))
-		return false;
-	for (size_t i = 0; i < n; i++)
-		if (layer_path_below(rel, needed[i]) || layer_path_below(needed[i], rel))
-			return true;
-	return n == 0;
-}
-
-static bool concerns(const struct plan_input *in, str file)
-{
-	if (str_is(file, in->path) || str_ends(file, S(".dockerignore")))
-		return true;
-	if (reads(in, S(""), in->image->context, in->ignore, file))
-		return true;
-	map_foreach (e, &in->contexts)
-		if (str_search(str_of(e->value), S("://")) < 0 &&
-		    reads(in, e->key, str_of(e->value), NULL, file))
-			return true;
-	return false;
-}
-
-static void take_files(struct git *g, const struct plan_input *in, struct plan_image *i)
-{
+	plan_scopes(in, g->a, &scopes);
 	i->change.files = arena_array(g->a, str, FILES_MAX);
-	for (size_t k = 0; k < g->files.len && i->change.n_files < FILES_MAX; k++)
-		if (concerns(in, g->files.ptr[k]))
-			i->change.files[i->change.n_files++] = g->files.ptr[k];
+	for (size_t k = 0; k < files->len && i->change.n_files < FILES_MAX; k++)
+		if (plan_scopes_have(&scopes, files->ptr[k]))
+			i->change.files[i->change.n_files++] = files->ptr[k];
 }
 
 static void say_why(struct git *g, struct plan_image *i)
@@ -252,28 +169,38 @@ static void say_why(struct git *g, struct plan_image *i)
 		                             c->n_files - 1));
 }
 
-/* --- commits ------------------------------------------------------------------------------------
- */
+/* --- commits ---------------------------------------------------------------------------------- */
 
-static bool names_file(const struct plan_image *i, str file)
+/* Images whose change a file is part of. */
+struct concerned {
+	struct plan_image *image;
+	struct concerned *next;
+};
+
+static void index_files(struct git *g, struct map *ret)
 {
-	for (size_t k = 0; k < i->change.n_files; k++)
-		if (str_eq(i->change.files[k], file))
-			return true;
-	return false;
+	for (size_t i = 0; i < g->plan->len; i++) {
+		struct plan_image *image = &g->plan->ptr[i];
+
+		for (size_t k = 0; k < image->change.n_files; k++) {
+			struct concerned *c = arena_new_of(g->a, struct concerned);
+
+			*c = (struct concerned){ image, map_get(ret, image->change.files[k]) };
+			map_put(ret, image->change.files[k], c);
+		}
+	}
 }
 
 static void add_commit(struct git *g, struct plan_image *i, const struct plan_commit *c)
 {
-	struct plan_commit *all;
+	struct plan_change *change = &i->change;
 
-	if (i->change.n_commits && str_eq(i->change.commits[i->change.n_commits - 1].id, c->id))
+	if (change->n_commits && str_eq(change->commits[change->n_commits - 1].id, c->id))
 		return;
-	all = arena_array(g->a, struct plan_commit, i->change.n_commits + 1);
-	if (i->change.n_commits)
-		memcpy(all, i->change.commits, i->change.n_commits * sizeof(*all));
-	all[i->change.n_commits++] = *c;
-	i->change.commits = all;
+	if (!change->commits)
+		change->commits = arena_array(g->a, struct plan_commit, COMMITS_MAX);
+	if (change->n_commits < COMMITS_MAX)
+		change->commits[change->n_commits++] = *c;
 }
 
 /* "\1ID\tSUBJECT", then the names of its files, each ended by a NUL. */
@@ -281,16 +208,18 @@ static void find_commits(struct git *g)
 {
 	const char *range = arena_printf(g->a, "%.*s..HEAD", STR(g->plan->base));
 	const char *const words[] = { "log",         "-z",
-		                      "-n",          COMMITS_MAX,
+		                      "-n",          arena_printf(g->a, "%d", COMMITS_MAX),
 		                      "--name-only", "--no-renames",
 		                      "-m",          "--first-parent",
 		                      "--relative",  "--format=%x01%H%x09%s",
 		                      range,         "--",
 		                      NULL };
+	struct map files cleanup_map = { 0 };
 	struct plan_commit c = { 0 };
 	str rest, piece;
 
-	if (!git(g, words, &rest))
+	index_files(g, &files);
+	if (!files.len || !git(g, words, &rest))
 		return;
 	while (str_next(&rest, '\0', &piece)) {
 		piece = str_trim(piece);
@@ -298,22 +227,24 @@ static void find_commits(struct git *g)
 			(void)str_cut(str_skip(piece, 1), '\t', &c.id, &c.subject);
 			continue;
 		}
-		for (size_t i = 0; piece.len && i < g->plan->len; i++)
-			if (names_file(&g->plan->ptr[i], piece))
-				add_commit(g, &g->plan->ptr[i], &c);
+		for (struct concerned *of = map_get(&files, piece); of; of = of->next)
+			add_commit(g, of->image, &c);
 	}
 }
 
 void plan_git(struct plan *p, const struct plan_inputs *in)
 {
-	struct git g = { .plan = p, .in = in, .a = p->arena };
+	cleanup_repo_git struct repo_git *own =
+		p->images->git ? NULL : repo_git_open(in->opts->root);
+	struct git g = { .plan = p, .in = in, .a = p->arena, .repo = own ? own : p->images->git };
+	struct image_strs files = { 0 };
 
-	if (!find_base(&g) || !find_files(&g))
+	if (!find_base(&g) || !plan_changes(p, in, g.repo, &files))
 		return;
 	for (size_t i = 0; i < p->len; i++) {
 		if (p->ptr[i].verdict != PLAN_BUILD || p->ptr[i].error)
 			continue;
-		take_files(&g, &in->ptr[i], &p->ptr[i]);
+		take_files(&g, &in->ptr[i], &files, &p->ptr[i]);
 		say_why(&g, &p->ptr[i]);
 	}
 	find_commits(&g);

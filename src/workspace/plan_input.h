@@ -29,7 +29,8 @@ struct plan_input {
 };
 
 struct plan_context {
-	struct context *context;
+	str dir;                 /* "." = the root */
+	struct context *context; /* NULL: it could not be read */
 	struct arena *arena;
 };
 

@@ -3,7 +3,6 @@
 #include <dirent.h>
 
 #include "util/fs.h"
-#include "util/proc.h"
 
 /* Folders that are not the repository's own. */
 static const char *const foreign[] = {
@@ -73,9 +72,6 @@ static void walk(struct search *s, int dirfd, const char *prefix, unsigned depth
 
 /* --- what git knows -------------------------------------------------------------- */
 
-#define GIT_OUTPUT_MAX (64u << 20)
-#define GIT_TIMEOUT_NS (60ull * 1000000000ull)
-
 static bool has_foreign_part(str path)
 {
 	str part;
@@ -88,51 +84,169 @@ static bool has_foreign_part(str path)
 
 static void add_listed(struct search *s, int dirfd, str path)
 {
-	cleanup_free char *name = str_dup(path);
+	cleanup_free char *name = NULL;
 	cleanup_fd int fd = -1;
 	struct stat st;
 
 	if (!s->filter->wanted(path) || has_foreign_part(path))
 		return;
+	name = str_dup(path);
 	fd = fs_open_beneath(dirfd, name, O_PATH | O_NOFOLLOW); /* no links on the way */
 	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
 		add(s, path);
 }
 
+/* A folder in which git follows something, and what was found in it. */
+struct folder {
+	str path;       /* "" or with '/' at its end */
+	VEC(str) below; /* folders in it that are to be read, too; owned, as all here */
+	VEC(str)
+	asked; /* wanted files that git does not follow, folders of which it knows nothing
+	        */
+};
+
+struct round {
+	struct search *s;
+	int dirfd;
+	const struct repo_git *git;
+	VEC(struct folder) level;
+};
+
+static void see_name(const struct round *r, struct folder *f, const struct dirent *e, int fd)
+{
+	cleanup_free char *path = xasprintf("%.*s%s", STR(f->path), e->d_name);
+	unsigned char type = e->d_type;
+	struct stat st;
+
+	if (type == DT_UNKNOWN && fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		type = S_ISDIR(st.st_mode) ? DT_DIR : S_ISREG(st.st_mode) ? DT_REG : DT_LNK;
+	if (type == DT_REG && r->s->filter->wanted(str_of(path)) &&
+	    !repo_git_follows(r->git, str_of(path)))
+		vec_push(&f->asked, str_of(steal_ptr(&path)));
+	if (type != DT_DIR || is_foreign(str_of(e->d_name)))
+		return;
+	if (!repo_git_follows_below(r->git, str_of(path)))
+		vec_push(&f->asked, str_of(steal_ptr(&path)));
+	else if (!repo_git_follows(r->git, str_of(path))) /* else it is a submodule */
+		vec_push(&f->below, str_of(xasprintf("%s/", path)));
+}
+
+/* In the pool. */
+static int read_folder(void *ctx, size_t i, struct cairn_err *ignored)
+{
+	struct round *r = ctx;
+	struct folder *f = &r->level.ptr[i];
+	int fd = fs_open_beneath(r->dirfd, f->path.ptr, O_RDONLY | O_DIRECTORY);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *e;
+
+	(void)ignored;
+	if (!d) { /* it went away, or is not ours to read */
+		if (fd >= 0)
+			close(fd);
+		return 0;
+	}
+	while ((e = readdir(d)))
+		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+			see_name(r, f, e, fd);
+	(void)closedir(d);
+	return 0;
+}
+
+static void free_texts(str *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		free((void *)(uintptr_t)list[i].ptr);
+}
+
+/* From one level of the tree to the next; what is asked goes to *asked, owned. */
+static void next_level(struct round *r, struct repo_git_paths *asked)
+{
+	VEC(struct folder) next = { 0 };
+
+	vec_foreach (f, &r->level) {
+		vec_foreach (path, &f->below)
+			vec_push(&next, (struct folder){ .path = *path });
+		vec_foreach (path, &f->asked)
+			vec_push(&asked->list, *path);
+		vec_free(&f->below);
+		vec_free(&f->asked);
+		free((void *)(uintptr_t)f->path.ptr);
+	}
+	vec_free(&r->level);
+	r->level.ptr = next.ptr;
+	r->level.len = next.len;
+	r->level.cap = next.cap;
+}
+
+static void read_level(struct round *r)
+{
+	struct pool *pool = r->s->filter->pool;
+	struct cairn_err ignored;
+
+	if (pool)
+		(void)pool_map(pool, r->level.len, read_folder, r, &ignored);
+	for (size_t i = 0; !pool && i < r->level.len; i++)
+		(void)read_folder(r, i, &ignored);
+}
+
+/* What git does not follow: only folders with something that it follows are read. */
+static bool find_others(struct search *s, int dirfd, struct repo_git_paths *ret)
+{
+	struct round r = { .s = s, .dirfd = dirfd, .git = s->found->git };
+	struct repo_git_paths asked = { 0 };
+	unsigned depth = 0;
+	bool known;
+
+	vec_push(&r.level, (struct folder){ .path = str_of(xstrdup("")) });
+	while (r.level.len) {
+		if (depth++ <= REPO_FILES_DEPTH_MAX)
+			read_level(&r);
+		next_level(&r, &asked);
+	}
+	known = repo_git_others(r.git, asked.list.ptr, asked.list.len, s->a, ret);
+	free_texts(asked.list.ptr, asked.list.len);
+	vec_free(&asked.list);
+	return known;
+}
+
+static bool read_git(struct search *s, const char *dir, int dirfd)
+{
+	struct repo_git_paths others = { 0 };
+	const struct repo_git *g;
+
+	s->found->git = repo_git_open(dir);
+	g = s->found->git;
+	if (!g || !find_others(s, dirfd, &others))
+		return false;
+	for (size_t i = 0; i < g->len; i++)
+		add_listed(s, dirfd, repo_git_path(g, &g->ptr[i]));
+	vec_foreach (path, &others.list)
+		add_listed(s, dirfd, *path);
+	vec_free(&others.list);
+	return true;
+}
+
 /* All files that git does not ignore. False: there is no git, or this is no repository of it. */
 static bool ask_git(struct search *s, const char *dir, int dirfd)
 {
-	/* A repository's own settings must not start programs. */
-	static const char *const words[] = {
-		"-c",       "core.fsmonitor=false", "ls-files", "-z", "--cached",
-		"--others", "--exclude-standard",   "--"
-	};
+	static const char *const words[] = { "ls-files",           "-z", "--cached", "--others",
+		                             "--exclude-standard", "--" };
 	VEC(const char *) argv = { 0 };
-	struct proc_opts o = { .timeout_ns = GIT_TIMEOUT_NS };
-	struct proc_result r cleanup_proc_result;
-	struct cairn_err ignored;
-	bool asked;
 	str rest, path;
+	bool asked;
 
-	vec_push(&argv, "git");
-	vec_push(&argv, "-C");
-	vec_push(&argv, dir);
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
 		vec_push(&argv, words[i]);
 	for (const char *const *p = s->filter->git; p && *p; p++)
 		vec_push(&argv, *p);
 	vec_push(&argv, NULL);
-	o.argv = argv.ptr;
-	proc_result_init(&r, GIT_OUTPUT_MAX);
-	asked = proc_run(&o, &r, &ignored) == 0 && r.exit_code == 0;
+	asked = repo_git_run(dir, argv.ptr, s->a, &rest);
 	vec_free(&argv);
-	if (!asked)
-		return false;
-	rest = strbuf_view(&r.output);
-	while (str_next(&rest, '\0', &path))
+	while (asked && str_next(&rest, '\0', &path))
 		if (path.len)
 			add_listed(s, dirfd, path);
-	return true;
+	return asked;
 }
 
 static int by_text(const void *a, const void *b)
@@ -162,7 +276,7 @@ int repo_files_find(const char *dir, const struct repo_filter *f, struct arena *
 	cleanup_fd int fd = -1;
 
 	TRY(fs_open_dir(AT_FDCWD, dir, &fd, err));
-	if (faccessat(fd, ".git", F_OK, 0) < 0 || !ask_git(&s, dir, fd))
+	if (faccessat(fd, ".git", F_OK, 0) < 0 || (!read_git(&s, dir, fd) && !ask_git(&s, dir, fd)))
 		walk(&s, fd, "", 0);
 	sort(ret);
 	return 0;
@@ -171,4 +285,6 @@ int repo_files_find(const char *dir, const struct repo_filter *f, struct arena *
 void repo_files_done(struct repo_files *r)
 {
 	vec_free(&r->paths);
+	repo_git_free(r->git);
+	r->git = NULL;
 }

@@ -7,23 +7,23 @@
 #ifndef CAIRN_WORKSPACE_REPO_FILES_H
 #define CAIRN_WORKSPACE_REPO_FILES_H
 
-#include "util/arena.h"
-#include "util/err.h"
-#include "util/vec.h"
+#include "repo_git.h"
 
 #define REPO_FILES_DEPTH_MAX 32      /* folders in each other that are searched */
 #define REPO_FILES_MAX       100000u /* files that are listed */
 
 struct repo_files {
 	VEC(str) paths; /* relative to where the search began, NUL-terminated, sorted bytewise */
+	struct repo_git *git; /* owned; what git knows, as far as it was asked; or NULL */
 };
 
 struct repo_filter {
-	/* Is the file wanted? The path is relative to where the search began. */
+	/* Is the file wanted? The path is relative to where the search began. Any thread. */
 	bool (*wanted)(str path);
 	/* Patterns of git that everything wanted matches, so that git lists little: ends with NULL.
 	 * NULL: everything is listed. */
 	const char *const *git;
+	struct pool *pool; /* that reads folders; NULL: the calling thread alone */
 };
 
 /* Add the wanted files at and below dir, at most REPO_FILES_MAX; texts live in `a`.
