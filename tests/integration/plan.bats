@@ -201,3 +201,142 @@ up() {
 	export CAIRN_HOME=$BATS_TEST_TMPDIR/third
 	[ "$(verdicts)" = "app=skip base=skip" ]
 }
+
+# Files and commits that explain each image.
+explained() {
+	"$CAIRN" plan --json "$@" | jq -c '[.images[] | {name, why, files, commits: [.commits[].subject]}]'
+}
+
+# What is read from git's index is what git says itself: of a split index it is asked.
+same_from_git() {
+	local here git
+	here=$(explained --base "$first")
+	git update-index --split-index
+	git=$(explained --base "$first")
+	git update-index --no-split-index
+	echo "$1: $here"
+	echo "$1: $git"
+	[ "$here" = "$git" ]
+}
+
+@test "what changed is told alike from git's index and by git" {
+	echo '*.o' >.gitignore
+	printf 'FROM scratch\nCOPY . /all\n' >app/Dockerfile
+	printf '*.log\n' >app/.dockerignore
+	mkdir -p app/src/sub outer
+	printf 'FROM scratch\nCOPY src/sub /s\nCOPY README.md src/[bc] /\n' >outer/Dockerfile
+	cat >cairn.yaml <<-END
+	images:
+	  base: {context: base}
+	  app: {context: app}
+	  outer: {context: app, dockerfile: ../outer/Dockerfile}
+	END
+	for i in src/c src/sub/d src/sub/e one.log kept.txt src/sub.txt; do echo "$i" >"app/$i"; done
+	ln -s b app/src/link
+	git init -q -b main .
+	git config user.email a@example.com
+	git config user.name A
+	git add -A -f
+	git commit -qm first
+	first=$(git rev-parse HEAD)
+	same_from_git nothing
+	echo two >app/src/b
+	same_from_git edited
+	[[ $(explained --base "$first") == *'"app/src/b changed","files":["app/src/b"]'* ]]
+	git add -A
+	same_from_git staged
+	echo b >app/src/b
+	same_from_git 'staged and edited back'
+	git commit -qm 'change b' -a --allow-empty
+	git mv app/src/sub app/src/moved
+	same_from_git 'renamed, staged'
+	git commit -qm rename
+	mv app/src/moved app/src/sub
+	same_from_git 'renamed back, not staged'
+	git add -A
+	git commit -qm 'rename back'
+	rm app/kept.txt base/src/a
+	same_from_git 'removed, not staged'
+	git checkout -q -- .
+	chmod +x app/src/c
+	same_from_git mode
+	git commit -qam mode
+	ln -sf c app/src/link
+	same_from_git link
+	rm app/src/link
+	echo file >app/src/link
+	same_from_git 'a file for a link'
+	git checkout -q -- .
+	touch -d '2001-02-03' app/src/c app/src/sub/d
+	same_from_git touched
+	echo x >app/new
+	echo x >app/new.o
+	echo x >app/new.log
+	mkdir -p app/src/sub/more app/out/deep base/src/more
+	echo x >app/src/sub/more/f
+	echo x >app/out/deep/f.o
+	echo x >base/src/more/f
+	same_from_git 'not followed'
+	git update-index --index-version 4
+	same_from_git 'version 4'
+	git update-index --assume-unchanged app/src/c
+	echo more >app/src/c
+	same_from_git 'not to be looked at'
+	git update-index --no-assume-unchanged app/src/c
+	git add -N app/new
+	same_from_git 'meant to be added'
+	git rm -q --cached app/src/b
+	same_from_git 'not followed any more'
+	git checkout -q -f -b side "$first"
+	git clean -q -f -d
+	echo side >app/src/b
+	git commit -qam 'b on a side'
+	git checkout -q main
+	run git merge side
+	same_from_git merge
+	git checkout -q -f -B third "$first"
+	echo other >app/src/b
+	git commit -qam 'b on a third'
+	run git merge side
+	[ "$status" -ne 0 ]
+	same_from_git conflict
+	git reset -q --hard "$first"
+	same_from_git 'force-pushed back'
+	rm .git/index
+	same_from_git 'no index'
+}
+
+@test "submodules, work trees and folders of a repository" {
+	git init -q -b main sub.git
+	git -C sub.git config user.email a@example.com
+	git -C sub.git config user.name A
+	echo s >sub.git/s
+	git -C sub.git add -A
+	git -C sub.git commit -qm s
+	mkdir tree
+	mv app base tree
+	cd tree
+	git init -q -b main .
+	git config user.email a@example.com
+	git config user.name A
+	git -c protocol.file.allow=always submodule --quiet add "$PWD/../sub.git" app/src/sub
+	git add -A
+	git commit -qm first
+	first=$(git rev-parse HEAD)
+	same_from_git 'with a submodule'
+	echo more >app/src/sub/s
+	same_from_git 'an edited submodule'
+	[[ $(explained --base "$first") == *'"files":["app/src/sub"]'* ]]
+	git -C app/src/sub -c user.email=a@b -c user.name=A commit -qam more
+	git commit -qam 'another submodule'
+	same_from_git 'a moved submodule'
+	git worktree add -q ../other "$first"
+	cd ../other
+	echo two >app/src/b
+	same_from_git 'a work tree'
+	cd app
+	printf 'FROM scratch\nCOPY src /app\n' >Dockerfile
+	: >cairn.yaml
+	same_from_git 'a folder'
+	[[ $(explained --base "$first") == *'"files":["Dockerfile","src/b"]'* ]]
+}
