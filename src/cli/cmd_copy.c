@@ -1,5 +1,6 @@
 #include "commands.h"
 #include "copy_archive.h"
+#include "copy_docker.h"
 #include "settings.h"
 #include "transfer.h"
 #include "util/json.h"
@@ -11,10 +12,18 @@ struct copy_opts {
 	bool json, quiet;
 };
 
+/* An archive, which goes through a folder. */
+struct archive {
+	const char *file; /* NULL: it is none */
+	bool docker;      /* as docker saves and loads it; else OCI's */
+	bool named;       /* docker: the image's name is given */
+	struct reference name;
+	struct copy_archive dir;
+};
+
 struct copying {
 	struct registry *registry;
-	const char *src_file, *dst_file; /* archives; NULL: none */
-	struct copy_archive src_dir, dst_dir;
+	struct archive src_file, dst_file;
 	struct registry_end src, dst;
 	struct registry_copy_opts opts;
 	struct digest digest;
@@ -75,19 +84,40 @@ static int parse_layout(const char *word, const char *prefix, struct arena *a,
 	return cairn_fail(err, CAIRN_E_USAGE, "'%s': give %sPATH[:TAG]", word, prefix);
 }
 
-/* *ret_file: an archive, which goes through a folder. */
+/* "FILE[:NAME[:TAG]]" behind a prefix: a file's path has no colon. */
+static int parse_docker(const char *word, const char *prefix, struct arena *a,
+                        struct registry_end *ret, struct archive *ret_file, struct cairn_err *err)
+{
+	str path, name;
+
+	*ret_file = (struct archive){ .docker = true };
+	ret_file->named = str_cut(str_of(word + strlen(prefix)), ':', &path, &name);
+	ret_file->file = arena_cstr(a, path);
+	*ret = (struct registry_end){ .layout = ret_file->file };
+	ret->shown = arena_printf(a, "%s%s", prefix, ret_file->file);
+	if (!path.len)
+		return cairn_fail(err, CAIRN_E_USAGE, "'%s': give %sFILE[:NAME]", word, prefix);
+	if (!ret_file->named)
+		return 0;
+	if (reference_parse(name, &ret_file->name, err) < 0) {
+		err->code = CAIRN_E_USAGE;
+		return cairn_wrap(err, "'%s'", word);
+	}
+	return 0;
+}
+
 static int parse_end(const char *word, struct arena *a, struct registry_end *ret,
-                     const char **ret_file, struct cairn_err *err)
+                     struct archive *ret_file, struct cairn_err *err)
 {
 	static const struct {
 		const char *prefix;
-		bool is_file, unsupported;
+		bool is_file, docker, unsupported;
 	} kinds[] = {
-		{ "oci:", false, false },
-		{ "oci-archive:", true, false },
-		{ "docker-archive:", true, true },
-		{ "docker-daemon:", false, true },
-		{ "containers-storage:", false, true },
+		{ "oci:", false, false, false },
+		{ "oci-archive:", true, false, false },
+		{ "docker-archive:", true, true, false },
+		{ "docker-daemon:", false, false, true },
+		{ "containers-storage:", false, false, true },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
@@ -96,10 +126,13 @@ static int parse_end(const char *word, struct arena *a, struct registry_end *ret
 		if (kinds[i].unsupported)
 			return cairn_fail(err, CAIRN_E_UNSUPPORTED,
 			                  "'%s': %s is not built; give an image of a registry, "
-			                  "oci:FOLDER[:TAG] or oci-archive:FILE[:TAG]",
+			                  "oci:FOLDER[:TAG], oci-archive:FILE[:TAG] or "
+			                  "docker-archive:FILE[:NAME]",
 			                  word, kinds[i].prefix);
+		if (kinds[i].docker)
+			return parse_docker(word, kinds[i].prefix, a, ret, ret_file, err);
 		TRY(parse_layout(word, kinds[i].prefix, a, ret, err));
-		*ret_file = kinds[i].is_file ? ret->layout : NULL;
+		ret_file->file = kinds[i].is_file ? ret->layout : NULL;
 		return 0;
 	}
 	*ret = (struct registry_end){ 0 };
@@ -116,28 +149,74 @@ static bool is_tagged(const char *word, const struct registry_end *end)
 	                             strchr(slash ? slash : word, ':') != NULL;
 }
 
-/* DST takes over SRC's tag when it has none itself. */
-static void take_tag(const char *word, const struct registry_end *src, struct registry_end *dst)
+/* DST takes over the tag of SRC, or of the image in its file, when it has none itself. */
+static void take_tag(const char *word, const struct registry_end *src, const struct archive *file,
+                     struct registry_end *dst)
 {
 	if (is_tagged(word, dst))
 		return;
-	if (src->ref.tag[0])
+	if (file->named)
+		(void)snprintf(dst->ref.tag, sizeof(dst->ref.tag), "%s", file->name.tag);
+	else if (src->ref.tag[0])
 		(void)snprintf(dst->ref.tag, sizeof(dst->ref.tag), "%s", src->ref.tag);
 	else if (!dst->layout && !src->layout)
 		dst->ref.digest = src->ref.digest;
 }
 
+static int open_source(struct copying *c, struct cairn_err *err)
+{
+	struct archive *f = &c->src_file;
+
+	if (f->docker)
+		TRY(copy_docker_unpack(f->file, f->named ? &f->name : NULL, &f->dir, err));
+	else
+		TRY(copy_archive_unpack(f->file, &f->dir, err));
+	c->src.layout = f->dir.dir;
+	return 0;
+}
+
 static int open_archives(struct copying *c, struct cairn_err *err)
 {
-	if (c->src_file) {
-		TRY(copy_archive_unpack(c->src_file, &c->src_dir, err));
-		c->src.layout = c->src_dir.dir;
-	}
-	if (c->dst_file) {
-		TRY(copy_archive_begin(c->dst_file, &c->dst_dir, err));
-		c->dst.layout = c->dst_dir.dir;
+	if (c->src_file.file)
+		TRY(open_source(c, err));
+	if (c->dst_file.file) {
+		TRY(copy_archive_begin(c->dst_file.file, &c->dst_file.dir, err));
+		c->dst.layout = c->dst_file.dir.dir;
 	}
 	return 0;
+}
+
+/* What docker would save is the image for this machine, under the name that it has. */
+static void docker_defaults(struct copying *c, struct arena *a)
+{
+	struct archive *f = &c->dst_file;
+	struct platform *host;
+
+	if (!f->docker)
+		return;
+	if (!f->named && !c->src.layout && c->src.ref.tag[0]) {
+		f->name = c->src.ref;
+		f->name.digest = (struct digest){ 0 };
+		f->named = true;
+	} else if (!f->named && c->src_file.named) {
+		f->name = c->src_file.name;
+		f->named = true;
+	}
+	if (!c->opts.n_platforms && !c->src_file.docker) {
+		host = arena_new_of(a, struct platform);
+		*host = platform_host();
+		c->opts.platforms = host;
+		c->opts.n_platforms = 1;
+	}
+}
+
+static int pack(struct copying *c, struct cairn_err *err)
+{
+	struct archive *f = &c->dst_file;
+
+	if (f->docker)
+		TRY(copy_docker_list(&f->dir, f->named ? &f->name : NULL, err));
+	return copy_archive_pack(&f->dir, f->file, err);
 }
 
 static int parse(struct cli_call *call, struct arena *a, struct copying *c, struct cairn_err *err)
@@ -147,10 +226,11 @@ static int parse(struct cli_call *call, struct arena *a, struct copying *c, stru
 
 	TRY(parse_end(call->argv[0], a, &c->src, &c->src_file, err));
 	TRY(parse_end(call->argv[1], a, &c->dst, &c->dst_file, err));
-	take_tag(call->argv[1], &c->src, &c->dst);
+	take_tag(call->argv[1], &c->src, &c->src_file, &c->dst);
 	TRY(transfer_platforms(&o->platforms, a, &platforms, &c->opts.n_platforms, err));
 	c->opts.platforms = platforms;
 	c->opts.parallel = (unsigned)o->jobs;
+	docker_defaults(c, a);
 	return 0;
 }
 
@@ -167,8 +247,8 @@ static int run_copy(struct cli_call *call, struct copying *c, struct cairn_err *
 	c->registry = transfer_registry(t);
 	c->opts.progress = transfer_progress(t);
 	TRY(transfer_run(t, &work, err));
-	if (c->dst_file)
-		TRY(copy_archive_pack(&c->dst_dir, c->dst_file, err));
+	if (c->dst_file.file)
+		TRY(pack(c, err));
 	print(call, t, c);
 	return 0;
 }
@@ -181,8 +261,8 @@ static int run(struct cli_call *call, struct cairn_err *err)
 
 	if (rc == 0)
 		rc = run_copy(call, &c, err);
-	copy_archive_done(&c.src_dir);
-	copy_archive_done(&c.dst_dir);
+	copy_archive_done(&c.src_file.dir);
+	copy_archive_done(&c.dst_file.dir);
 	return rc;
 }
 
@@ -205,13 +285,15 @@ static const struct cli_example examples[] = {
 	  "another tag: one small request, no layers" },
 	{ "cairn copy registry.example/app:1 oci:/media/stick/images:1",
 	  "into a folder; the other way round on the other side" },
+	{ "cairn copy docker-archive:saved.tar registry.example/app:1",
+	  "what 'docker save' wrote" },
 	{ 0 },
 };
 
 const struct cli_cmd cmd_copy = {
 	.name = "copy",
 	.group = "Registries",
-	.summary = "Copy an image from registry to registry, or from and to OCI layouts",
+	.summary = "Copy an image from registry to registry, or from and to layouts and archives",
 	.description =
 		"Copies an image, or an index with all its platforms, byte for byte: digests stay what "
 		"they were. What the target has is not moved; within one registry layers are mounted "
@@ -220,9 +302,12 @@ const struct cli_cmd cmd_copy = {
 		"was. The store is not used.\n\n"
 		"With one --platform the target is that image alone; with several, an index of those.\n\n"
 		"Without a tag DST gets SRC's.\n\n"
-		"SRC and DST are names of images, oci:FOLDER[:TAG], an OCI image layout, or "
+		"SRC and DST are names of images, oci:FOLDER[:TAG], an OCI image layout, "
 		"oci-archive:FILE[:TAG], the same in a tar, as skopeo and 'cairn build --output type=oci' "
-		"write them, for machines that no registry reaches. A folder that is written keeps the "
+		"write them, or docker-archive:FILE[:NAME], what docker saves and loads, for machines that no "
+		"registry reaches. An archive of docker's has no manifest: one is made, layers that are not "
+		"compressed get zstd; it holds one platform, this machine's unless --platform says which. "
+		"A folder that is written keeps the "
 		"images it has, and blobs that are there stay; an archive is replaced. Archives go through "
 		"a folder: below TMPDIR (/var/tmp) when they are read, beside the file when they are "
 		"written.",

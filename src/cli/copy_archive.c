@@ -16,6 +16,7 @@
 
 #define BLOBS      "blobs/sha256/"
 #define INDEX      "index.json"
+#define LIST       "manifest.json" /* of archives for docker */
 #define MARK       "oci-layout"
 #define COPY_BYTES (256u << 10)
 #define BLOBS_MAX  100000u
@@ -145,11 +146,16 @@ static int unpack(const char *file, const char *dir, struct cairn_err *err)
 	                          file);
 }
 
-int copy_archive_unpack(const char *file, struct copy_archive *ret, struct cairn_err *err)
+int copy_archive_folder(struct copy_archive *ret, struct cairn_err *err)
 {
 	const char *tmp = getenv("TMPDIR");
 
-	TRY(make_folder(tmp && *tmp ? tmp : "/var/tmp", ret, err));
+	return make_folder(tmp && *tmp ? tmp : "/var/tmp", ret, err);
+}
+
+int copy_archive_unpack(const char *file, struct copy_archive *ret, struct cairn_err *err)
+{
+	TRY(copy_archive_folder(ret, err));
 	return unpack(file, ret->dir, err);
 }
 
@@ -227,6 +233,8 @@ static int put_all(struct packing *p, struct cairn_err *err)
 
 	TRY(put_file(p, MARK, err));
 	TRY(put_file(p, INDEX, err));
+	if (faccessat(p->dirfd, LIST, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		TRY(put_file(p, LIST, err));
 	TRY(put_header(p, "blobs", LAYER_DIR, 0, err));
 	TRY(put_header(p, "blobs/sha256", LAYER_DIR, 0, err));
 	TRY(put_blobs(p, err));

@@ -14,6 +14,9 @@ struct copy_archive {
 	char *dir; /* owned; NULL: there is none */
 };
 
+/* A new folder below $TMPDIR, else /var/tmp. */
+int copy_archive_folder(struct copy_archive *ret, struct cairn_err *err);
+
 /* Unpack the archive (also compressed) into a new folder below $TMPDIR, else /var/tmp.
  * Fails with CAIRN_E_NOT_FOUND, CAIRN_E_SYNTAX (no OCI archive), CAIRN_E_DIGEST (damaged),
  * CAIRN_E_SYSTEM. */

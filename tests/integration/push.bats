@@ -452,6 +452,52 @@ make_built() {
 	[ "$output" = "$two" ]
 }
 
+@test "an archive of docker's is a source and a target" {
+	seed one base:1
+	export TMPDIR=$BATS_TEST_TMPDIR
+	local digest diff_ids
+	digest=$(<"$BATS_FILE_TMPDIR/one.digest")
+	ok copy -q "$REG/base:1" docker-archive:out.tar
+	[ "$output" = "$digest" ]
+	[ "$(tar -xOf out.tar manifest.json | jq -r '.[0].RepoTags[0]')" = "$REG/base:1" ]
+	diff_ids=$(skopeo inspect --config docker-archive:out.tar | jq -c .rootfs.diff_ids)
+	ok copy -q "$REG/base:1" docker-archive:named.tar:other:2
+	[ "$(tar -xOf named.tar manifest.json | jq -r '.[0].RepoTags[0]')" = other:2 ]
+
+	# skopeo's has files called HEX.json and HEX.tar, layers that are not compressed
+	skopeo --insecure-policy copy -q docker-archive:out.tar docker-archive:skopeo.tar:app:7
+	tar -tf skopeo.tar | grep -q '\.tar$'
+	ok copy -q docker-archive:skopeo.tar:app:7 "$REG/back"
+	skopeo inspect --tls-verify=false --raw "docker://$REG/back:7" | jq -e '.layers | all(.mediaType | endswith("+zstd"))'
+	[ "$diff_ids" = "$(skopeo inspect --tls-verify=false --config "docker://$REG/back:7" | jq -c .rootfs.diff_ids)" ]
+	ok copy -q docker-archive:skopeo.tar docker-archive:again.tar
+	[ "$(skopeo inspect --config docker-archive:again.tar | jq -c .rootfs.diff_ids)" = "$diff_ids" ]
+	ok pull -q "$REG/back:7"
+	[ "$("$CAIRN" run --rm "$REG/back:7" echo hi)" = hi ]
+
+	# an old one has links between folders, and what it says is checked
+	mkdir old && tar -C old -xf skopeo.tar
+	(cd old && for f in *.tar; do
+		mkdir "d-${f%.tar}" "e-${f%.tar}" && mv "$f" "d-${f%.tar}/layer.tar"
+		ln -s "../d-${f%.tar}/layer.tar" "e-${f%.tar}/layer.tar"
+		sed -i "s|\"$f\"|\"e-${f%.tar}/layer.tar\"|g" manifest.json
+	done)
+	tar -C old -czf old.tar.gz .
+	ok copy -q docker-archive:old.tar.gz "$REG/old:1"
+	[ "$output" = "$(skopeo inspect --tls-verify=false "docker://$REG/back:7" | jq -r .Digest)" ]
+	fails 4 copy docker-archive:old.tar.gz:nix "$REG/x"
+	[[ $output == *"'old.tar.gz' has no image 'nix:latest'; there is: "*"app:7"* ]]
+	(cd old && printf x >>"$(ls -d d-*/layer.tar | head -1)")
+	tar -C old -cf bad.tar .
+	fails 8 copy docker-archive:bad.tar "$REG/x"
+	rm -r old/d-*
+	tar -C old -cf bad.tar .
+	fails 3 copy docker-archive:bad.tar "$REG/x"
+	[[ $output == *"manifest.json names 'e-"*"which is not there"* ]]
+	fails 3 copy oci-archive:bad.tar "$REG/x"
+	[ -z "$(find . "$BATS_TEST_TMPDIR" -maxdepth 1 -name '.cairn-*')" ]
+}
+
 @test "an OCI archive is a source and a target" {
 	seed one base:1
 	export TMPDIR=$BATS_TEST_TMPDIR
@@ -480,6 +526,6 @@ make_built() {
 	tar -cf other.tar ctx2
 	fails 3 copy oci-archive:other.tar "$REG/x"
 	[[ $output == *"'other.tar' is no OCI archive"* ]]
-	fails 5 copy "$REG/base:1" docker-archive:x
+	fails 5 copy "$REG/base:1" docker-daemon:x
 	[ -z "$(find . "$BATS_TEST_TMPDIR" -maxdepth 1 -name '.cairn-*')" ]
 }
