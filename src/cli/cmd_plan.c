@@ -2,6 +2,7 @@
 #include "ctx.h"
 #include "plan_print.h"
 #include "plan_run.h"
+#include "util/num.h"
 
 enum plan_format {
 	FORMAT_TABLE,
@@ -16,38 +17,51 @@ struct plan_command {
 	struct plan_cmd_opts plan;
 	enum plan_format format;
 	bool json;
-	const char *explain;
+	const char *explain, *budget;
 };
 
-static int explain(const struct plan_run *r, const char *name, FILE *out, struct cairn_err *err)
+/* What starts the machines decides which can be chosen. */
+static const unsigned drivers[] = {
+	[FORMAT_TABLE] = 0,
+	[FORMAT_JSON] = 0,
+	[FORMAT_GITHUB] = PLAN_GITHUB_DRIVERS,
+	[FORMAT_CODEBUILD] = PLAN_CODEBUILD_DRIVERS,
+};
+
+static int explain(const struct plan_run *r, const struct plan_route *route, const char *name,
+                   struct cairn_err *err)
 {
 	const struct plan_image *i = plan_get(r->plan, str_of(name));
 
 	if (!i)
 		return cairn_fail(err, CAIRN_E_NOT_FOUND, "there is no image '%s' in the plan",
 		                  name);
-	plan_print_image(r->plan, i, out);
+	plan_print_image(r->plan, route, i, r->ctx->out);
 	return 0;
 }
 
-static int show(const struct plan_run *r, const struct plan_command *o, struct cairn_err *err)
+static int show(const struct plan_run *r, const struct plan_route *route,
+                const struct plan_command *o, struct cairn_err *err)
 {
 	struct cairn_ctx *ctx = r->ctx;
+	struct plan_github to = { ctx_env(ctx->envp, "GITHUB_OUTPUT"),
+		                  ctx_env(ctx->envp, "GITHUB_STEP_SUMMARY"),
+		                  ctx_env(ctx->envp, "GITHUB_RUN_ID"),
+		                  ctx_env(ctx->envp, "GITHUB_RUN_ATTEMPT") };
 
 	if (o->explain)
-		return explain(r, o->explain, ctx->out, err);
+		return explain(r, route, o->explain, err);
 	switch (o->json ? FORMAT_JSON : o->format) {
 	case FORMAT_JSON:
-		plan_print_json(r->plan, ctx->out);
+		plan_print_json(r->plan, route, ctx->out);
 		break;
 	case FORMAT_GITHUB:
-		return plan_print_github(r->plan, ctx_env(ctx->envp, "GITHUB_OUTPUT"),
-		                         ctx_env(ctx->envp, "GITHUB_STEP_SUMMARY"), ctx->out, err);
+		return plan_print_github(r->plan, route, &to, ctx->out, err);
 	case FORMAT_CODEBUILD:
-		plan_print_codebuild(r->plan, ctx->out);
+		plan_print_codebuild(r->plan, route, ctx->out);
 		break;
 	case FORMAT_TABLE:
-		plan_print_table(r->plan, ctx->out);
+		plan_print_table(r->plan, route, ctx->out);
 		break;
 	}
 	return 0;
@@ -56,12 +70,25 @@ static int show(const struct plan_run *r, const struct plan_command *o, struct c
 static int run(struct cli_call *call, struct cairn_err *err)
 {
 	struct plan_command *o = call->opts;
+	cleanup_plan_route struct plan_route *route = NULL;
 	struct plan_run r cleanup_plan_run = { 0 };
+	struct plan_route_opts ro = { .home = call->ctx->home };
 
+	if (o->budget) {
+		if (num_money(str_of(o->budget), &ro.goal.budget, err) < 0)
+			return cairn_fail(err, CAIRN_E_USAGE,
+			                  "--budget: '%s' is no amount of USD, such as 0.05",
+			                  o->budget);
+		ro.goal.aim = ROUTE_FAST;
+	}
+	ro.goal.drivers = drivers[o->json ? FORMAT_JSON : o->format];
 	o->plan.git = true;
 	TRY(plan_run(&r, call->ctx, &o->plan, (const char *const *)call->argv, (size_t)call->argc,
 	             err));
-	return show(&r, o, err);
+	ro.plan = r.plan;
+	ro.config = call->ctx->config;
+	TRY(plan_route_make(&ro, &route, err));
+	return show(&r, route, o, err);
 }
 
 #define T struct plan_command
@@ -71,6 +98,8 @@ static const struct cli_opt opts[] = {
 	  .help = "Read the images from docker-bake.json or a compose file" },
 	{ "base", 0, OPT_STRING(T, plan.base), .arg = "REV",
 	  .help = "Revision of git that changes are told from; decides nothing" },
+	{ "budget", 0, OPT_STRING(T, budget), .arg = "USD",
+	  .help = "Take the fastest runner that costs no more than this an image, not the cheapest" },
 	SETTINGS_OPTION(T, plan.config),
 	{ "explain", 0, OPT_STRING(T, explain), .arg = "IMAGE",
 	  .help = "Tell everything about one image" },

@@ -2,34 +2,100 @@
 
 #include "table.h"
 #include "util/clock.h"
-#include "util/json.h"
 #include "util/num.h"
 
-#define WHY_COLUMNS 100
+#define WHY_COLUMNS    60
+#define REASON_COLUMNS 4000
+#define SUM_MAX        1000
 
-/* --- for people ------------------------------------------------------------------------ */
+/* --- what is expected ---------------------------------------------------------------------- */
+
+const struct route_option *plan_chosen(const struct plan_route *r, const struct plan_image *i)
+{
+	size_t at;
+
+	return plan_route_find(r, i, &at) ? r->decisions[at].chosen : NULL;
+}
+
+/* Drawn from builds of other images, or from nothing. */
+static bool is_guess(const struct prediction *p)
+{
+	return !p->n_builds || p->n_guessed;
+}
+
+const char *plan_time_text(const struct route_option *o, char buf[PLAN_TEXT_MAX])
+{
+	char text[32];
+
+	(void)snprintf(buf, PLAN_TEXT_MAX, "%s%s", is_guess(&o->predicted) ? "~" : "",
+	               num_human_ns(o->time, text, sizeof(text)));
+	return buf;
+}
+
+const char *plan_memory_text(const struct route_option *o, char buf[PLAN_TEXT_MAX])
+{
+	char text[32];
+
+	(void)snprintf(buf, PLAN_TEXT_MAX, "%s%s", o->predicted.enough ? "" : "~",
+	               num_human_bytes(o->predicted.memory, text, sizeof(text)));
+	return buf;
+}
+
+uint64_t plan_step_time(const struct plan_route *r, const struct plan_image *i, size_t step,
+                        size_t *runs)
+{
+	const struct plan_step *s = &i->steps[step];
+	const struct route_option *o = plan_chosen(r, i);
+	size_t at;
+
+	if (s->result == REPORT_HIT || str_is(s->kind, REPORT_KIND_BASE) ||
+	    !plan_route_find(r, i, &at))
+		return s->cost_ns;
+	return predict_step(r->predictor, &r->works[at], (*runs)++,
+	                    o ? (unsigned)o->runner->c.vcpu : 0);
+}
+
+/* Two decimals at least, four at most; of nothing none. */
+const char *plan_money_text(uint64_t micro, char buf[PLAN_TEXT_MAX])
+{
+	uint64_t shown = (micro + 50) / 100; /* 1e-4 USD */
+	int n;
+
+	if (!shown) {
+		(void)snprintf(buf, PLAN_TEXT_MAX, micro ? "<$0.0001" : "$0");
+		return buf;
+	}
+	n = snprintf(buf, PLAN_TEXT_MAX, "$%" PRIu64 ".%04" PRIu64, shown / 10000, shown % 10000);
+	for (int zeros = 0; zeros < 2 && n > 0 && buf[n - 1] == '0'; zeros++)
+		buf[--n] = '\0';
+	return buf;
+}
+
+void plan_sum_text(const struct plan *p, const struct plan_route *r, struct strbuf *out)
+{
+	size_t n[PLAN_VERDICTS_] = { 0 };
+	char time[32], money[PLAN_TEXT_MAX];
+
+	for (size_t i = 0; i < p->len; i++)
+		n[p->ptr[i].verdict]++;
+	strbuf_printf(out, "%zu to build, %zu to retag, %zu unchanged", n[PLAN_BUILD],
+	              n[PLAN_RETAG], n[PLAN_SKIP]);
+	if (r->n > r->schedule.unplaced)
+		strbuf_printf(out, "; about %s, %s",
+		              num_human_ns(r->schedule.time, time, sizeof(time)),
+		              plan_money_text(r->schedule.cost, money));
+	if (r->schedule.unplaced)
+		strbuf_printf(out, "; %zu without a runner", r->schedule.unplaced);
+}
+
+/* --- the table ------------------------------------------------------------------------------ */
 
 static const char *steps_text(const struct plan_image *i, char buf[64])
 {
 	(void)snprintf(buf, 64, "-");
 	if (i->verdict == PLAN_BUILD && i->n_steps)
-		(void)snprintf(buf, 64, "%zu run, %zu cached", i->n_runs, i->n_hits);
+		(void)snprintf(buf, 64, "%zu of %zu", i->n_runs, i->n_runs + i->n_hits);
 	return buf;
-}
-
-/* What the steps that run took when they ran last. */
-static const char *time_text(const struct plan_image *i, char buf[32])
-{
-	uint64_t ns = 0;
-
-	for (size_t k = 0; k < i->n_steps; k++)
-		if (i->steps[k].result == REPORT_WOULD)
-			ns += i->steps[k].cost_ns;
-	if (!ns) {
-		(void)snprintf(buf, 32, "-");
-		return buf;
-	}
-	return num_human_ns(ns, buf, 32);
 }
 
 static void cell(struct table *t, str s)
@@ -39,47 +105,71 @@ static void cell(struct table *t, str s)
 	table_cell(t, text);
 }
 
-static void row(struct table *t, const struct plan_image *i)
+/* TIME, MEMORY, RUNNER, COST. */
+static void route_cells(struct table *t, const struct plan_route *r, const struct plan_image *i)
 {
-	char steps[64], time[32];
+	const struct route_option *o = plan_chosen(r, i);
+	char text[PLAN_TEXT_MAX];
+
+	if (!o || i->error) {
+		table_cell(t, "-");
+		table_cell(t, "-");
+		table_cell(t, i->verdict == PLAN_BUILD && !i->error ? "none" : "-");
+		table_cell(t, "-");
+		return;
+	}
+	table_cell(t, plan_time_text(o, text));
+	table_cell(t, plan_memory_text(o, text));
+	cell(t, o->runner->c.name);
+	table_cell(t, plan_money_text(o->cost, text));
+}
+
+static void row(struct table *t, const struct plan_route *r, const struct plan_image *i)
+{
+	char steps[64];
 	cleanup_free char *why = NULL;
 
 	cell(t, i->image->name);
 	table_cell(t, plan_verdict_name(i->verdict));
-	table_cell(t, image_category_name(i->category.category));
 	table_cell(t, steps_text(i, steps));
-	table_cell(t, time_text(i, time));
+	route_cells(t, r, i);
 	why = xasprintf("%s%.*s%s", i->error ? "cannot be planned: " : "",
 	                (int)(i->why.len > WHY_COLUMNS ? WHY_COLUMNS : i->why.len), i->why.ptr,
 	                i->why.len > WHY_COLUMNS ? "..." : "");
 	table_cell(t, why);
 }
 
-static void count(const struct plan *p, size_t n[PLAN_VERDICTS_])
+static void print_problems(const struct plan_route *r, FILE *out)
 {
-	for (size_t i = 0; i < p->len; i++)
-		n[p->ptr[i].verdict]++;
+	for (size_t i = 0; i < r->n; i++)
+		if (!r->decisions[i].chosen)
+			(void)fprintf(out, "%.*s\n", STR(r->decisions[i].problem));
+	if (r->note.len)
+		(void)fprintf(out, "%.*s\n", STR(r->note));
 }
 
-void plan_print_table(const struct plan *p, FILE *out)
+void plan_print_table(const struct plan *p, const struct plan_route *r, FILE *out)
 {
-	static const char *const headings[] = { "IMAGE", "DO",  "CATEGORY", "STEPS",
-		                                "TIME",  "WHY", NULL };
+	static const char *const headings[] = { "IMAGE",  "DO",   "STEPS", "TIME", "MEMORY",
+		                                "RUNNER", "COST", "WHY",   NULL };
 	static const enum plan_verdict order[] = { PLAN_BUILD, PLAN_RETAG, PLAN_SKIP };
 	struct table *t = table_new(headings);
-	size_t n[PLAN_VERDICTS_] = { 0 };
+	cleanup_strbuf struct strbuf sum;
 
-	count(p, n);
 	for (size_t k = 0; k < ARRAY_SIZE(order); k++)
 		for (size_t i = 0; i < p->len; i++)
 			if (p->ptr[i].verdict == order[k])
-				row(t, &p->ptr[i]);
+				row(t, r, &p->ptr[i]);
 	table_print(t, p->len ? out : NULL);
-	(void)fprintf(out, "%zu to build, %zu to retag, %zu unchanged\n", n[PLAN_BUILD],
-	              n[PLAN_RETAG], n[PLAN_SKIP]);
+	strbuf_init(&sum, SUM_MAX);
+	plan_sum_text(p, r, &sum);
+	(void)fprintf(out, "%s\n", sum.ptr);
+	print_problems(r, out);
 	if (p->base_note.len)
 		(void)fprintf(out, "%.*s\n", STR(p->base_note));
 }
+
+/* --- one image ------------------------------------------------------------------------------ */
 
 static void print_known(const struct plan_known *k, FILE *out)
 {
@@ -96,20 +186,81 @@ static void print_known(const struct plan_known *k, FILE *out)
 		              digest_text(&k->manifest).s);
 }
 
-static void print_steps(const struct plan_image *i, FILE *out)
+static void print_reasons(const struct plan_step *s, FILE *out)
 {
+	for (size_t i = 0; i < s->n_reasons; i++) {
+		cleanup_strbuf struct strbuf text;
+
+		strbuf_init(&text, REASON_COLUMNS);
+		report_reason_text(&s->reasons[i], &text);
+		(void)fprintf(out, "             %.*s\n", (int)text.len, text.ptr);
+	}
+}
+
+static void print_steps(const struct plan_image *i, const struct plan_route *r, FILE *out)
+{
+	size_t runs = 0;
+
 	for (size_t k = 0; k < i->n_steps; k++) {
 		const struct plan_step *s = &i->steps[k];
+		uint64_t ns = plan_step_time(r, i, k, &runs);
 		char time[32];
 
 		(void)fprintf(out, "  %-9s  %.*s", s->result == REPORT_HIT ? "cached" : "would run",
 		              STR(s->name));
 		if (s->from.len)
 			(void)fprintf(out, "  from %.*s", STR(s->from));
-		if (s->cost_ns)
-			(void)fprintf(out, "  %s", num_human_ns(s->cost_ns, time, sizeof(time)));
+		if (ns)
+			(void)fprintf(out, "  %s", num_human_ns(ns, time, sizeof(time)));
 		(void)fputc('\n', out);
+		print_reasons(s, out);
 	}
+}
+
+/* "codebuild-large: 2m10s, 3.00 GB of memory, $0.06". */
+static void print_option(const char *word, const struct route_option *o, FILE *out)
+{
+	char time[PLAN_TEXT_MAX], memory[PLAN_TEXT_MAX], money[PLAN_TEXT_MAX], disk[32];
+
+	(void)fprintf(out, "  %-9s  %.*s: %s, %s of memory, %s of disk, %s", word,
+	              STR(o->runner->c.name), plan_time_text(o, time), plan_memory_text(o, memory),
+	              num_human_bytes(o->predicted.disk, disk, sizeof(disk)),
+	              plan_money_text(o->cost, money));
+	if (o->late)
+		(void)fputs("; too late", out);
+	if (o->expensive)
+		(void)fputs("; above the budget", out);
+	if (o->oom > 0)
+		(void)fprintf(out, "; memory runs out in %.0f %% of builds", o->oom * 100);
+	if (o->reruns > 0)
+		(void)fprintf(out, "; interrupted %.2f times", o->reruns);
+	(void)fputc('\n', out);
+}
+
+static void print_route(const struct plan_route *r, const struct plan_image *i, FILE *out)
+{
+	const struct route_decision *d;
+	size_t at;
+
+	if (!plan_route_find(r, i, &at))
+		return;
+	d = &r->decisions[at];
+	if (!d->chosen) {
+		(void)fprintf(out, "  runner     %.*s\n", STR(d->problem));
+		return;
+	}
+	print_option("runner", d->chosen, out);
+	(void)fprintf(out, "             %.*s; predicted from %s\n", STR(d->reason),
+	              d->chosen->predicted.basis);
+	if (d->runner_up)
+		print_option("runner-up", d->runner_up, out);
+	for (size_t k = 0; k < d->n; k++)
+		if (d->options[k].refusal > ROUTE_DRIVER)
+			(void)fprintf(out, "             %.*s %s\n",
+			              STR(d->options[k].runner->c.name),
+			              route_refusal_text(d->options[k].refusal));
+	if (r->note.len)
+		(void)fprintf(out, "             %.*s\n", STR(r->note));
 }
 
 static void print_change(const struct plan_change *c, FILE *out)
@@ -122,7 +273,8 @@ static void print_change(const struct plan_change *c, FILE *out)
 		              c->commits[k].id.ptr, STR(c->commits[k].subject));
 }
 
-void plan_print_image(const struct plan *p, const struct plan_image *i, FILE *out)
+void plan_print_image(const struct plan *p, const struct plan_route *r, const struct plan_image *i,
+                      FILE *out)
 {
 	(void)fprintf(out, "%.*s: %s: %.*s\n", STR(i->image->name), plan_verdict_name(i->verdict),
 	              STR(i->why));
@@ -144,135 +296,6 @@ void plan_print_image(const struct plan *p, const struct plan_image *i, FILE *ou
 	print_change(&i->change, out);
 	if (p->base_note.len)
 		(void)fprintf(out, "  git        %.*s\n", STR(p->base_note));
-	print_steps(i, out);
-}
-
-/* --- JSON -------------------------------------------------------------------------------- */
-
-static void set_str(json_t *j, const char *key, str s)
-{
-	(void)json_object_set_new(j, key, json_str(s));
-}
-
-static void set_digest(json_t *j, const char *key, const struct digest *d)
-{
-	if (!digest_none(d))
-		(void)json_object_set_new(j, key, json_string(digest_text(d).s));
-}
-
-static json_t *strs(const str *list, size_t n)
-{
-	json_t *j = json_array();
-
-	for (size_t i = 0; i < n; i++)
-		(void)json_array_append_new(j, json_str(list[i]));
-	return j;
-}
-
-static json_t *known_json(const struct plan_known *k)
-{
-	json_t *j = json_object();
-	char time[CLOCK_TEXT_MAX];
-
-	set_digest(j, "config", &k->config);
-	set_digest(j, "manifest", &k->manifest);
-	set_str(j, "repository", k->repository);
-	set_str(j, "where", k->where);
-	set_str(j, "time", str_of(clock_text(k->time, time)));
-	set_str(j, "commit", k->commit);
-	return j;
-}
-
-static json_t *category_json(const struct category *c)
-{
-	json_t *list = json_array();
-
-	for (size_t i = 0; i < c->n_evidence; i++) {
-		json_t *e = json_object();
-
-		set_str(e, "category", str_of(image_category_name(c->evidence[i].category)));
-		set_str(e, "text", c->evidence[i].text);
-		(void)json_array_append_new(list, e);
-	}
-	return list;
-}
-
-static json_t *steps_json(const struct plan_image *i)
-{
-	json_t *list = json_array();
-
-	for (size_t k = 0; k < i->n_steps; k++) {
-		const struct plan_step *s = &i->steps[k];
-		json_t *j = json_object();
-
-		set_str(j, "name", s->name);
-		(void)json_object_set_new(j, "line", json_integer(s->line));
-		set_str(j, "kind", s->kind);
-		set_str(j, "result", s->result == REPORT_HIT ? S("hit") : S("run"));
-		set_str(j, "from", s->from);
-		set_digest(j, "key", &s->key);
-		(void)json_object_set_new(j, "cost_ns", json_integer((json_int_t)s->cost_ns));
-		(void)json_object_set_new(j, "bytes", json_integer((json_int_t)s->bytes));
-		(void)json_array_append_new(list, j);
-	}
-	return list;
-}
-
-static json_t *commits_json(const struct plan_change *c)
-{
-	json_t *list = json_array();
-
-	for (size_t k = 0; k < c->n_commits; k++) {
-		json_t *j = json_object();
-
-		set_str(j, "id", c->commits[k].id);
-		set_str(j, "subject", c->commits[k].subject);
-		(void)json_array_append_new(list, j);
-	}
-	return list;
-}
-
-static json_t *image_json(const struct plan_image *i)
-{
-	const struct ws_image *w = i->image;
-	json_t *j = json_object(), *parents = json_array();
-
-	set_str(j, "name", w->name);
-	set_str(j, "verdict", str_of(plan_verdict_name(i->verdict)));
-	set_str(j, "why", i->why);
-	(void)json_object_set_new(j, "error", json_boolean(i->error));
-	set_digest(j, "key", &i->key);
-	set_str(j, "context", w->context);
-	set_str(j, "dockerfile", w->dockerfile);
-	set_str(j, "target", w->target);
-	(void)json_object_set_new(j, "tags", strs(w->tags.ptr, w->tags.len));
-	(void)json_object_set_new(j, "retag", strs(i->retag.ptr, i->retag.len));
-	for (size_t k = 0; k < w->n_parents; k++)
-		(void)json_array_append_new(parents, json_str(w->parents[k]->name));
-	(void)json_object_set_new(j, "parents", parents);
-	set_str(j, "category", str_of(image_category_name(i->category.category)));
-	(void)json_object_set_new(j, "evidence", category_json(&i->category));
-	if (i->known.time)
-		(void)json_object_set_new(j, "known", known_json(&i->known));
-	(void)json_object_set_new(j, "files", strs(i->change.files, i->change.n_files));
-	(void)json_object_set_new(j, "commits", commits_json(&i->change));
-	(void)json_object_set_new(j, "steps", steps_json(i));
-	return j;
-}
-
-void plan_print_json(const struct plan *p, FILE *out)
-{
-	cleanup_json json_t *j = json_object();
-	json_t *list = json_array();
-	cleanup_strbuf struct strbuf text;
-
-	strbuf_init(&text, 1u << 30);
-	(void)json_object_set_new(j, "version", json_integer(1));
-	set_str(j, "base", p->base);
-	set_str(j, "base_note", p->base_note);
-	for (size_t i = 0; i < p->len; i++)
-		(void)json_array_append_new(list, image_json(&p->ptr[i]));
-	(void)json_object_set_new(j, "images", list);
-	json_write(j, &text);
-	(void)fprintf(out, "%s\n", text.ptr);
+	print_route(r, i, out);
+	print_steps(i, r, out);
 }

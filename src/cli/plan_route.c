@@ -50,6 +50,16 @@ static void choose(struct plan_route *r)
 	route_schedule(r->works, r->decisions, r->n, r->a, &r->schedule);
 }
 
+/* Where none of those drivers is declared the limit says nothing. */
+static void limit_drivers(struct plan_route *r)
+{
+	for (size_t i = 0; i < r->runners->len; i++)
+		if (r->runners->ptr[i].declared &&
+		    r->goal.drivers & 1u << r->runners->ptr[i].c.driver)
+			return;
+	r->goal.drivers = 0;
+}
+
 int plan_route_make(const struct plan_route_opts *o, struct plan_route **ret, struct cairn_err *err)
 {
 	cleanup_plan_route struct plan_route *r = xcalloc(1, sizeof(*r));
@@ -59,6 +69,7 @@ int plan_route_make(const struct plan_route_opts *o, struct plan_route **ret, st
 	r->a = arena_new();
 	r->goal = o->goal;
 	TRY(runners_load(o->config, &r->runners, err));
+	limit_drivers(r);
 	machine_measure(o->home, &m);
 	plan_route_local(r->runners, &m);
 	route_works_of_plan(o->plan, r->a, &r->works, &of, &r->n);

@@ -17,7 +17,7 @@ struct plan_route_opts {
 	const struct plan *plan;
 	const struct workspace_config *config; /* NULL: nothing is declared */
 	const char *home;                      /* folder of the store: its history, its disk */
-	struct route_goal goal;
+	struct route_goal goal;                /* drivers: unless no such runner is declared */
 };
 
 /* Owned as a whole, plan_route_free(). */

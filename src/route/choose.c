@@ -16,6 +16,7 @@ static const char *const refusals[ROUTE_REFUSALS_] = {
 	[ROUTE_FITS] = "fits",
 	[ROUTE_NOT_DECLARED] = "is not declared under runners: in cairn.yaml",
 	[ROUTE_NAMED_OTHER] = "the image names another runner",
+	[ROUTE_DRIVER] = "is not started from here",
 	[ROUTE_ARCH] = "has another architecture",
 	[ROUTE_GPU] = "has no GPU",
 	[ROUTE_MEMORY] = "has too little memory",
@@ -45,7 +46,11 @@ static enum route_refusal unasked(const struct runner *r, const struct route_wor
 
 	if (w->runner.len && !named)
 		return ROUTE_NAMED_OTHER;
-	return r->declared || goal->catalogue || named ? ROUTE_FITS : ROUTE_NOT_DECLARED;
+	if (!r->declared && !goal->catalogue && !named)
+		return ROUTE_NOT_DECLARED;
+	if (goal->drivers && !(goal->drivers & 1u << r->c.driver))
+		return ROUTE_DRIVER;
+	return ROUTE_FITS;
 }
 
 static enum route_refusal refusal_of(const struct runner *r, const struct route_work *w,
@@ -144,6 +149,15 @@ static int fast_first(const void *a, const void *b)
 
 /* --- words ------------------------------------------------------------------------------ */
 
+static size_t asked(const struct route_decision *d)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < d->n; i++)
+		n += d->options[i].refusal == ROUTE_FITS || d->options[i].refusal > ROUTE_DRIVER;
+	return n;
+}
+
 static str reason_of(const struct route_decision *d, const struct route_work *w,
                      const struct route_goal *goal, struct arena *a)
 {
@@ -155,7 +169,7 @@ static str reason_of(const struct route_decision *d, const struct route_work *w,
 	if (w->runner.len)
 		return S("the image names it");
 	if (!d->runner_up)
-		return S("no other runner can hold it");
+		return asked(d) > 1 ? S("no other runner can hold it") : S("the only runner");
 	if (goal->aim == ROUTE_CHEAP && d->chosen->late)
 		return str_of(arena_printf(a, "fastest; no runner meets %s", ns));
 	if (goal->aim == ROUTE_FAST && d->chosen->expensive)

@@ -21,6 +21,7 @@ struct route_goal {
 	uint64_t budget;   /* 1e-6 USD an image; 0 = none */
 	bool catalogue;    /* also machines that cairn.yaml does not declare */
 	bool no_spot;
+	unsigned drivers; /* only runners of these: 1u << enum runner_driver; 0 = all */
 };
 
 /* Why a machine cannot do it. */
@@ -28,6 +29,7 @@ enum route_refusal {
 	ROUTE_FITS,
 	ROUTE_NOT_DECLARED, /* only in the catalogue: nothing is predicted */
 	ROUTE_NAMED_OTHER,  /* the image names another runner: nothing is predicted */
+	ROUTE_DRIVER, /* it cannot be started from where the plan goes: nothing is predicted */
 	ROUTE_ARCH,
 	ROUTE_GPU, /* the build needs one */
 	ROUTE_MEMORY,

@@ -249,6 +249,15 @@ static double guessed_time(const struct route_work *w, const struct route_step *
 	return 0.1 * SEC + (double)s->bytes / PRIOR_RATE_DSK * SEC;
 }
 
+uint64_t predict_step(const struct predictor *p, const struct route_work *w, size_t i,
+                      unsigned vcpu)
+{
+	const samples *l = samples_of(p, w->image, w->steps[i].name);
+	double cpus = vcpu ? vcpu : 2;
+
+	return (uint64_t)(l ? known_time(l, cpus) : guessed_time(w, &w->steps[i], cpus));
+}
+
 /* Sum of the steps; *ret_known: how many of them are recorded. */
 static double steps_time(const struct predictor *p, const struct route_work *w, double cpus,
                          struct prediction *ret)

@@ -64,6 +64,10 @@ DEFINE_CLEANUP(struct predictor *, predictor_free);
 void predict(const struct predictor *p, const struct route_work *w, unsigned vcpu,
              struct prediction *ret);
 
+/* Of the i-th step of w, ns, were it alone. */
+uint64_t predict_step(const struct predictor *p, const struct route_work *w, size_t i,
+                      unsigned vcpu);
+
 /* A record as work: the steps that ran, for predicting what is known already. In `a`. */
 void predict_work_of(const struct history_build *b, struct arena *a, struct route_work *ret);
 

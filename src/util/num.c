@@ -65,6 +65,25 @@ int num_hex(str s, unsigned max_digits, uint64_t *ret, struct cairn_err *err)
 	return 0;
 }
 
+int num_money(str s, uint64_t *ret_micro, struct cairn_err *err)
+{
+	struct cairn_err ignored;
+	uint64_t w = 0, p = 0;
+	str whole, part;
+
+	(void)str_cut(s, '.', &whole, &part);
+	if (part.len > 6 || num_u64(whole, 1000, &w, &ignored) < 0 ||
+	    (part.len && num_u64(part, 999999, &p, &ignored) < 0))
+		return cairn_fail(err, CAIRN_E_SYNTAX,
+		                  "'%.*s' is no amount of money; write USD, as 0.005 (at most six "
+		                  "places after the point)",
+		                  STR(s));
+	for (size_t i = part.len; i < 6; i++)
+		p *= 10;
+	*ret_micro = w * 1000000 + p;
+	return 0;
+}
+
 int num_bytes(str s, uint64_t *ret, struct cairn_err *err)
 {
 	static const char units[] = "bkmgt";

@@ -24,6 +24,10 @@ int num_bytes(str s, uint64_t *ret, struct cairn_err *err);
  * Fails with CAIRN_E_SYNTAX. */
 int num_duration(str s, uint64_t *ret_ns, struct cairn_err *err);
 
+/* Money: "0.0034" in 1e-6 of its unit, at most six places after the point, at most a thousand.
+ * Fails with CAIRN_E_SYNTAX. */
+int num_money(str s, uint64_t *ret_micro, struct cairn_err *err);
+
 /* A size for people, three significant digits: "812 B", "1.50 KB", "859 MB" (powers of 1000).
  * Returns buf. */
 const char *num_human_bytes(uint64_t n, char *buf, size_t size);

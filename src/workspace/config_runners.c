@@ -35,30 +35,14 @@ const char *runner_arch_name(enum runner_arch a)
 	return (unsigned)a < RUNNER_ARCHS_ ? archs[a] : "unknown";
 }
 
-/* "0.0034" in 1e-6: six places after the point at most. */
-static int parse_price(str text, uint64_t *ret)
-{
-	struct cairn_err ignored;
-	str whole, part;
-	uint64_t w = 0, p = 0;
-
-	(void)str_cut(text, '.', &whole, &part);
-	if (part.len > 6 || num_u64(whole, 1000, &w, &ignored) < 0 ||
-	    (part.len && num_u64(part, 999999, &p, &ignored) < 0))
-		return -1;
-	for (size_t i = part.len; i < 6; i++)
-		p *= 10;
-	*ret = w * 1000000 + p;
-	return 0;
-}
-
 static int check_price(const struct conf_reader *r, const struct conf_node *n, void *value,
                        struct cairn_err *err)
 {
 	const str *text = value;
+	struct cairn_err ignored;
 	uint64_t price;
 
-	if (parse_price(*text, &price) < 0)
+	if (num_money(*text, &price, &ignored) < 0)
 		return conf_fail(r, n, err,
 		                 "'%.*s' is no price; write USD per minute, as 0.005 (at most six "
 		                 "digits after the point)",
@@ -73,10 +57,9 @@ static int finish_runner(const struct conf_reader *r, const struct conf_node *n,
 
 	(void)r;
 	(void)n;
-	(void)err;
 	runner->has_price = runner->price_text.len > 0;
 	if (runner->has_price)
-		(void)parse_price(runner->price_text, &runner->price);
+		TRY(num_money(runner->price_text, &runner->price, err));
 	return 0;
 }
 
