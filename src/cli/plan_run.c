@@ -1,10 +1,9 @@
 #include "plan_run.h"
 
-#include <sys/sysinfo.h>
-
 #include "util/fs.h"
 
-#define NET_THREADS 16 /* most of them wait */
+#define NET_THREADS  16 /* most of them wait */
+#define FILE_THREADS 16 /* the same where nothing is in the memory yet: for the disk */
 
 static void warn(void *ctx, str text)
 {
@@ -79,6 +78,7 @@ static int make_plan(struct plan_run *r, const struct plan_cmd_opts *co,
 		               .base = co->base,
 		               .pushed = co->pushed,
 		               .resolve_base = base_resolve,
+		               .prefetch_bases = base_prefetch,
 		               .ctx = r->bases,
 		               .tag = look_at_tag,
 		               .tag_ctx = r->net,
@@ -100,7 +100,7 @@ int plan_run(struct plan_run *r, struct cairn_ctx *ctx, const struct plan_cmd_op
 	*r = (struct plan_run){ .ctx = ctx, .a = arena_new(), .platform = platform_host() };
 	TRY(settings_load(ctx, o->config, ".", err));
 	TRY(base_lock_read(arena_cstr(r->a, ctx->config->base.lock), &r->lock, err));
-	r->pool = pool_new((unsigned)get_nprocs());
+	r->pool = pool_new(FILE_THREADS);
 	io.config = ctx->config;
 	io.pool = r->pool;
 	TRY(images_load(&io, &r->images, err));

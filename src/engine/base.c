@@ -335,21 +335,76 @@ static const struct base_image *known(const struct bases *b, const struct wanted
 	return NULL;
 }
 
+/* What a registry said, or why it did not. */
+static int keep(struct bases *b, const struct wanted *w, const struct resolving *r,
+                struct cairn_err *err)
+{
+	vec_push(&b->images, (struct base_image){ .ref = str_dup(w->text),
+	                                          .platform = *w->platform,
+	                                          .img = r->img,
+	                                          .err = r->err });
+	return r->img ? remember(b, r->img, w->platform, err) : 0;
+}
+
 static int from_registry(struct bases *b, const struct wanted *w, struct registry_image **ret,
                          struct cairn_err *err)
 {
 	const struct base_image *i = known(b, w);
 	struct resolving r = { .b = b, .ref = w->ref, .platform = *w->platform };
 
+	if (i && !i->img) {
+		*err = i->err;
+		return fail_resolve(b, w, err);
+	}
 	if (!i) {
 		if (resolve(&r, err) < 0)
 			return fail_resolve(b, w, err);
-		vec_push(&b->images, (struct base_image){ str_dup(w->text), *w->platform, r.img });
-		TRY(remember(b, r.img, w->platform, err));
+		TRY(keep(b, w, &r, err));
 		i = vec_last(&b->images);
 	}
 	*ret = i->img;
 	return 0;
+}
+
+/* Images that are asked for together. */
+struct prefetching {
+	struct wanted wanted;
+	struct resolving resolving;
+};
+
+static int prefetch_one(void *ctx, size_t i, struct cairn_err *ignored)
+{
+	struct resolving *r = &((struct prefetching *)ctx)[i].resolving;
+
+	(void)ignored;
+	(void)registry_resolve(bases_registry(r->b), &r->ref, &r->platform, &r->img, &r->err);
+	return 0;
+}
+
+void base_prefetch(void *ctx, const str *refs, const struct platform *platforms, size_t n)
+{
+	struct bases *b = ctx;
+	struct prefetching *all = xcalloc(n + 1, sizeof(*all));
+	struct cairn_err ignored;
+	size_t len = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		struct wanted w = { .text = refs[i], .platform = &platforms[i] };
+		struct digest config;
+		bool found = false;
+
+		if (bases_reference(b, refs[i], &w.ref, &w.pinned, &ignored) < 0 ||
+		    find_local(b, &w, &config, &found, &ignored) < 0 || found || known(b, &w))
+			continue;
+		all[len++] =
+			(struct prefetching){ w,
+			                      { .b = b, .ref = w.ref, .platform = platforms[i] } };
+	}
+	/* One is asked for as well by who wants it, and can be interrupted there. */
+	if (len > 1 && pool_map(b->opts.pool, len, prefetch_one, all, &ignored) == 0)
+		for (size_t i = 0; i < len; i++)
+			(void)keep(b, &all[i].wanted, &all[i].resolving, &ignored);
+	free(all);
 }
 
 int base_resolve(void *ctx, struct arena *arena, str ref, const struct platform *platform,

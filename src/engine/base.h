@@ -53,6 +53,11 @@ void bases_free(struct bases *b); /* no fetch may be running; NULL is fine */
 int base_resolve(void *ctx, struct arena *arena, str ref, const struct platform *platform,
                  struct graph_base *ret, struct cairn_err *err);
 
+/* Ask for n images at once, each for its platform, so that base_resolve() needs not ask for one
+ * after the other; what the store knows is passed over, and failures are told by base_resolve().
+ * Fits plan_opts.prefetch_bases. Main thread. */
+void base_prefetch(void *ctx, const str *refs, const struct platform *platforms, size_t n);
+
 /* Make the layers of a base image available in the store, each with an index and a directory.
  * ctx is a struct bases: fits engine_opts.fetch_base. Any thread, several at once; of those that
  * want the same image, also in other processes, one works and the others wait.

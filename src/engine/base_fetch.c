@@ -40,7 +40,8 @@ struct base_fetching {
 static bool from_memory(struct base_fetching *f)
 {
 	vec_foreach (i, &f->b->images)
-		if (digest_eq(&i->img->manifest.config.digest, &f->node->base.config_digest)) {
+		if (i->img &&
+		    digest_eq(&i->img->manifest.config.digest, &f->node->base.config_digest)) {
 			f->manifest = &i->img->manifest;
 			f->repo = i->img->ref;
 			return true;

@@ -14,7 +14,8 @@
 struct base_image {
 	char *ref; /* normalised */
 	struct platform platform;
-	struct registry_image *img;
+	struct registry_image *img; /* NULL: it could not say */
+	struct cairn_err err;       /* why; only base_resolve() tells it */
 };
 
 struct bases {

@@ -56,6 +56,9 @@ struct ws_image {
 	/* Images it stands on, sorted by name, without duplicates. */
 	struct ws_image **parents;
 	size_t n_parents;
+	/* Names, normalised, of the other images that its Dockerfile names; as far as they are
+	 * certain without any of them. */
+	struct image_strs bases;
 	size_t order; /* its place: parents have smaller ones */
 };
 

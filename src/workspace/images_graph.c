@@ -213,12 +213,18 @@ static void dockerfile_edges(struct images_loader *l, const struct edges *e, str
 		            err.line, err.msg, STR(i->name));
 		return;
 	}
+	i->bases.ptr = arena_array(l->a, str, refs.refs.len + 1);
 	vec_foreach (ref, &refs.refs) {
-		struct ws_image *parent = map_get(&e->refs, normal(l->a, ref->text));
+		str name = normal(l->a, ref->text);
+		struct ws_image *parent = map_get(&e->refs, name);
 
+		if (is_context(i, l->a, ref->text))
+			continue;
 		/* An image FROM its own name means the one that is published. */
-		if (parent && parent != i && !is_context(i, l->a, ref->text))
+		if (parent && parent != i)
 			add_parent(l, parent, i);
+		else
+			i->bases.ptr[i->bases.len++] = arena_str(l->a, name);
 	}
 }
 

@@ -107,6 +107,10 @@ struct plan_opts {
 	int (*resolve_base)(void *ctx, struct arena *arena, str ref,
 	                    const struct platform *platform, struct graph_base *ret,
 	                    struct cairn_err *err);
+	/* All that will probably be asked for, before: fits engine's base_prefetch(). NULL: nobody
+	 * wants to know. */
+	void (*prefetch_bases)(void *ctx, const str *refs, const struct platform *platforms,
+	                       size_t n);
 	void *ctx;
 	/* The digest of the manifest that a tag of a registry points to; any thread. NULL: tags of
 	 * registries are not looked at. */

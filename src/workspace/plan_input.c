@@ -298,6 +298,36 @@ static int lower(struct plan_inputs *p, struct plan_input *in, struct cairn_err 
 	return 0;
 }
 
+/* Base images of all, each once for a platform. */
+static void prefetch(struct plan_inputs *p)
+{
+	VEC(str) refs = { 0 };
+	VEC(struct platform) platforms = { 0 };
+	struct map seen cleanup_map = { 0 };
+	char text[PLATFORM_TEXT_MAX];
+
+	for (size_t i = 0; p->opts->prefetch_bases && i < p->len; i++) {
+		const struct ws_image *w = p->ptr[i].image;
+		struct platform platform;
+		struct cairn_err ignored;
+
+		for (size_t k = 0; set_platform(w, &platform, &ignored) == 0 && k < w->bases.len;
+		     k++) {
+			const char *key = arena_printf(p->arena, "%.*s %s", STR(w->bases.ptr[k]),
+			                               platform_text(&platform, text));
+
+			if (map_put(&seen, str_of(key), p))
+				continue;
+			vec_push(&refs, w->bases.ptr[k]);
+			vec_push(&platforms, platform);
+		}
+	}
+	if (refs.len)
+		p->opts->prefetch_bases(p->opts->ctx, refs.ptr, platforms.ptr, refs.len);
+	vec_free(&refs);
+	vec_free(&platforms);
+}
+
 int inputs_new(const struct plan_opts *o, struct plan_inputs **ret, struct cairn_err *err)
 {
 	cleanup_inputs struct plan_inputs *p = xcalloc(1, sizeof(*p));
@@ -312,6 +342,7 @@ int inputs_new(const struct plan_opts *o, struct plan_inputs **ret, struct cairn
 		map_put(&p->by_name, o->selected[i]->name, &p->ptr[i]);
 	}
 	p->len = o->n_selected;
+	prefetch(p);
 	for (size_t i = 0; i < p->len; i++) {
 		struct cairn_err failure = { 0 };
 

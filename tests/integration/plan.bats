@@ -340,3 +340,27 @@ same_from_git() {
 	same_from_git 'a folder'
 	[[ $(explained --base "$first") == *'"files":["Dockerfile","src/b"]'* ]]
 }
+
+@test "base images of a registry are looked up together; one that is missing stops its images alone" {
+	need_tools docker-registry
+	start_registry
+	for i in 1 2 3; do
+		printf 'FROM scratch\nLABEL base=%s\n' $i | "$CAIRN" build -q -f - --push -t "$REG/base$i:1" base
+	done
+	rm -r base app
+	for i in 1 2 3 4 5; do
+		mkdir "img$i"
+		printf 'FROM %s/base%s:1\nCMD ["%s"]\n' "$REG" "$i" "$i" >"img$i/Dockerfile"
+	done
+	mkdir again
+	printf 'FROM %s/base1:1\nFROM %s/base4:1\n' "$REG" "$REG" >again/Dockerfile
+	export CAIRN_HOME=$BATS_TEST_TMPDIR/other
+	run "$CAIRN" plan --json
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[ "$(jq -r '[.images[] | select(.error).name] | join(" ")' <<<"$output")" = "again img4 img5" ]
+	jq -r '.images[] | select(.error).why' <<<"$output" | grep -q 'base5:1'
+	[ "$(verdicts img1 img2 img3)" = "img1=build img2=build img3=build" ]
+	up img1 img2 img3
+	[ "$(verdicts img1 img2 img3)" = "img1=skip img2=skip img3=skip" ]
+}
