@@ -247,6 +247,8 @@ int remote_entry_put(struct remote *r, const struct digest *key, const struct re
 		                  .text = put->entry,
 		                  .blobs = put->blobs,
 		                  .n_blobs = put->n_blobs,
+		                  .below = put->below,
+		                  .n_below = put->n_below,
 		                  .when = put->replace ? REMOTE_ALWAYS : REMOTE_ABSENT };
 	struct strbuf text cleanup_strbuf;
 	bool lost = false, sound = false;

@@ -109,6 +109,11 @@ struct remote_put {
 	const struct descriptor *blobs;
 	size_t n_blobs; /* may be 0 */
 	bool replace;   /* it takes the place of what is there (a forced build, DECISIONS.md 9) */
+	/* Blobs that other entries have brought and that it stands on. A registry keeps what
+	 * manifests name: so it has them as long as this entry, should another writer take the
+	 * place of those. Others ignore them; one that is lost does not matter. */
+	const struct descriptor *below;
+	size_t n_below;
 };
 
 /* Keep an entry. One that is there stays (it is immutable), unless it is damaged or `replace` says

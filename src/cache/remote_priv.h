@@ -32,7 +32,9 @@ struct remote_doc {
 	const struct descriptor *blobs; /* what must be there */
 	size_t n_blobs;
 	enum remote_when when;
-	const char *version; /* for REMOTE_SAME */
+	const char *version;            /* for REMOTE_SAME */
+	const struct descriptor *below; /* of struct remote_put */
+	size_t n_below;
 };
 
 struct remote_ops {

@@ -16,8 +16,10 @@
  * digest: two tags must not share a manifest; a manifest under another tag is not believed.
  *
  * Entries.  A HEAD before the PUT keeps what is there.  Of two writers that meet, the last wins:
- *both wrote a complete entry for the same key.  Where tags are immutable the first wins, which is
- *as good; there a forced build cannot replace an entry.
+ * both wrote a complete entry for the same key.  Where tags are immutable the first wins, which is
+ * as good; there a forced build cannot replace an entry.  The manifest of the one that lost has no
+ * tag any more, and what only it names may be collected: so a manifest names, behind the blobs that
+ * it brings, also those of the whole chain that it stands on.
  *
  * Pointers.  A registry has no conditional writes: HEAD tells whether another writer was
  * there, and between HEAD and PUT the last one wins.  Where tags are immutable the n-th value
@@ -248,19 +250,21 @@ static struct descriptor as_layer(struct arena *a, const struct descriptor *blob
 	return d;
 }
 
-static int put_manifest(struct remote *r, const struct remote_doc *doc, const struct reference *ref,
-                        struct cairn_err *err)
+static int put_manifest(struct remote *r, const struct remote_doc *doc, size_t n_below,
+                        const struct reference *ref, struct cairn_err *err)
 {
 	cleanup_arena struct arena *a = arena_new();
 	struct strbuf bytes cleanup_strbuf;
 	struct manifest m = { .kind = MANIFEST_IMAGE, .config = config_blob() };
 
 	strbuf_init(&bytes, MANIFEST_MAX);
-	m.n_layers = doc->n_blobs ? doc->n_blobs : 1;
-	m.layers = arena_array(a, struct descriptor, m.n_layers);
-	m.layers[0] = empty_blob();
+	m.layers = arena_array(a, struct descriptor, doc->n_blobs + n_below + 1);
 	for (size_t i = 0; i < doc->n_blobs; i++)
-		m.layers[i] = as_layer(a, &doc->blobs[i]);
+		m.layers[m.n_layers++] = as_layer(a, &doc->blobs[i]);
+	for (size_t i = 0; i < n_below; i++)
+		m.layers[m.n_layers++] = as_layer(a, &doc->below[i]);
+	if (!m.n_layers)
+		m.layers[m.n_layers++] = empty_blob();
 	image_kvs_set(a, &m.annotations, S(TEXT_ANNOTATION), doc->text);
 	image_kvs_set(a, &m.annotations, S(TAG_ANNOTATION), str_of(ref->tag));
 	manifest_encode(&m, &bytes);
@@ -269,18 +273,19 @@ static int put_manifest(struct remote *r, const struct remote_doc *doc, const st
 	                             strbuf_view(&bytes), err);
 }
 
-/* Put, after what all manifests share; that is sent again when the registry has lost a blob. */
+/* Put, after what all manifests share; that is sent again when the registry has lost a blob. It may
+ * be one below, which others have sent: better an entry without them than none. */
 static int put_tag(struct remote *r, const struct remote_doc *doc, const struct reference *ref,
                    struct cairn_err *err)
 {
 	int rc;
 
 	TRY(send_shared(r, false, err));
-	rc = put_manifest(r, doc, ref, err);
+	rc = put_manifest(r, doc, doc->n_below, ref, err);
 	if (rc != CAIRN_E_NOT_FOUND)
 		return rc;
 	TRY(send_shared(r, true, err));
-	return put_manifest(r, doc, ref, err);
+	return put_manifest(r, doc, 0, ref, err);
 }
 
 static int put_entry(struct remote *r, const struct remote_doc *doc, bool *ret_lost,

@@ -26,16 +26,16 @@ void pub_entry_learn(struct pub_entry *e, str text)
 
 /* --- writing one ------------------------------------------------------------------ */
 
-/* The blobs that an entry brings: those of its own layer, and those that no entry which can be seen
- * brings already. With the lock. */
-static size_t own_blobs(const struct pub_entry *e, struct descriptor *out)
+/* The blobs in this remote of the layers that an entry brings: its own, and those that no entry
+ * which can be seen brings already; or of the others, which are below. With the lock. */
+static size_t blobs_of(const struct pub_entry *e, bool below, struct descriptor *out)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < e->n; i++) {
 		const struct pub_part *part = &e->layers[i]->parts[e->target];
 
-		if ((part->told || part->covered) && i + 1 != e->n)
+		if (((part->told || part->covered) && i + 1 != e->n) != below)
 			continue;
 		if (!part->from.len && !digest_none(&part->blob.digest))
 			out[n++] = part->blob;
@@ -50,6 +50,7 @@ static int make_entry(struct pub_entry *e, struct arena *a, struct remote_put *p
                       struct strbuf *text, struct cairn_err *err)
 {
 	struct descriptor *blobs = arena_array(a, struct descriptor, 2 * e->n + 1);
+	struct descriptor *below = arena_array(a, struct descriptor, 2 * e->n + 1);
 	struct remote_entry entry = { .record = e->record, .n_layers = e->n };
 
 	entry.layers = arena_array(a, struct remote_layer, e->n + 1);
@@ -63,12 +64,14 @@ static int make_entry(struct pub_entry *e, struct arena *a, struct remote_put *p
 			                       .index = part->index,
 			                       .from = part->from };
 	}
-	put->n_blobs = own_blobs(e, blobs);
+	put->n_blobs = blobs_of(e, false, blobs);
+	put->n_below = blobs_of(e, true, below);
 	pthread_mutex_unlock(&e->p->lock);
 	remote_entry_encode(&entry, text);
 	TRY(strbuf_check(text, "cache entry", err));
 	put->entry = strbuf_view(text);
 	put->blobs = blobs;
+	put->below = below;
 	put->replace = e->forced;
 	return 0;
 }

@@ -452,6 +452,22 @@ build_with_dead() { # TYPE PORT
 	skopeo copy -q --src-tls-verify=false "docker://$REG/app:1" "dir:$OUT/a"
 }
 
+# A forced build takes the place of an entry that others stand on, and the registry then collects what
+# has no tag: the layers of their chains are named by their own manifests, too.
+@test "a registry that collects what no tag names keeps whole chains" {
+	local cache=(--cache-to "type=registry,ref=$REG/cache,mode=max" --cache-from "type=registry,ref=$REG/cache")
+	first() { printf 'FROM %s\nRUN date +%%s%%N >/when\n%s\n' "$REG/base:1" "$*"; }
+	build_ok "${cache[@]}" < <(first 'RUN cp /when /copy')
+	machine two
+	build_ok "${cache[@]}" --no-cache < <(first 'RUN echo other >/other')
+	stop_server "$REGISTRY"
+	docker-registry garbage-collect --delete-untagged "$REGISTRY_CONFIG" >/dev/null
+	restart_registry
+	machine three
+	build_ok "${cache[@]}" -o "type=tar,dest=$OUT/i.tar" < <(first $'RUN cp /when /copy\nRUN cmp /when /copy')
+	[[ $output == *"3 cached, 1 run"* ]]
+}
+
 @test "a push that fails says so; the image is kept" {
 	build_fails --push -t "$NOBODY/app:1" < <(dockerfile)
 	[[ $output == *"push to $NOBODY/app: "* ]]
