@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 
 #include "machine.h"
+#include "plan_route.h"
 #include "up_args.h"
 #include "util/clock.h"
 #include "util/fs.h"
@@ -14,14 +15,6 @@
 #define GIB       (1ull << 30)
 #define DISK_FREE (2 * GIB) /* below it images are built one after the other */
 #define LOG_SHOWN 4000      /* bytes of the end of a log */
-
-/* What an image is thought to need while nothing is known of it. */
-static const uint64_t memory_of[IMAGE_CATEGORIES_] = {
-	[IMAGE_UNKNOWN] = 2 * GIB,
-	[IMAGE_LIGHT] = GIB,
-	[IMAGE_HEAVY] = 4 * GIB,
-	[IMAGE_GPU] = 8 * GIB,
-};
 
 static void set_state(struct up *u, struct up_image *i, enum up_state state)
 {
@@ -197,12 +190,21 @@ static void reap(struct up *u)
 
 /* --- in which order -------------------------------------------------------------------------- */
 
+/* Images of the plan have their places in the order of all: one that stands on many is looked for
+ * among thousands. NULL: it is not in the plan. */
 static struct up_image *of(struct up *u, const struct ws_image *i)
 {
-	for (size_t k = 0; k < u->len; k++)
-		if (u->ptr[k].plan->image == i)
-			return &u->ptr[k];
-	return NULL;
+	size_t low = 0, high = u->len;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (u->ptr[mid].plan->image->order < i->order)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < u->len && u->ptr[low].plan->image == i ? &u->ptr[low] : NULL;
 }
 
 /* Are all it stands on there? One that never will be makes it BLOCKED. */
@@ -236,7 +238,7 @@ static bool disk_is_short(const struct up *u)
 static bool has_room(const struct up *u, const struct up_image *next, uint64_t memory)
 {
 	size_t max = u->opts->jobs ? u->opts->jobs : (size_t)get_nprocs();
-	uint64_t sum = memory_of[next->plan->category.category];
+	uint64_t sum = next->memory;
 
 	if (!u->n[UP_RUNNING])
 		return true;
@@ -244,7 +246,7 @@ static bool has_room(const struct up *u, const struct up_image *next, uint64_t m
 		return false;
 	for (size_t k = 0; k < u->len; k++)
 		if (u->ptr[k].state == UP_RUNNING)
-			sum += memory_of[u->ptr[k].plan->category.category];
+			sum += u->ptr[k].memory;
 	return u->opts->jobs || sum <= memory;
 }
 
@@ -277,6 +279,24 @@ static void prepare(struct up *u)
 	}
 }
 
+/* What builds of each took, or what such images are thought to need. */
+static int predict_memory(struct up *u, unsigned cpus, struct cairn_err *err)
+{
+	const struct plan_route_opts o = { .plan = u->plan->plan,
+		                           .config = u->plan->ctx->config,
+		                           .home = u->plan->ctx->home };
+	cleanup_plan_route struct plan_route *route = NULL;
+
+	TRY(plan_route_make(&o, &route, err));
+	for (size_t k = 0; k < route->n; k++) {
+		struct prediction p;
+
+		predict(route->predictor, &route->works[k], cpus, &p);
+		u->ptr[route->images[k] - u->plan->plan->ptr].memory = p.memory;
+	}
+	return 0;
+}
+
 int up_run(struct plan_run *plan, const struct up_opts *o, struct up *ret, struct cairn_err *err)
 {
 	struct host_machine m;
@@ -285,6 +305,7 @@ int up_run(struct plan_run *plan, const struct up_opts *o, struct up *ret, struc
 	*ret = (struct up){ .plan = plan, .opts = o, .len = plan->plan->len };
 	ret->ptr = xcalloc(ret->len + 1, sizeof(*ret->ptr));
 	TRY(store_tmp_dir(plan->ctx->store, &ret->dir, err));
+	TRY(predict_memory(ret, m.cpus, err));
 	prepare(ret);
 	for (;;) {
 		size_t waiting;

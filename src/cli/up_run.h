@@ -1,8 +1,10 @@
 /* cli/up_run.h - carry a plan out on this machine.
  *
  * Each image is built by a process of its own (`cairn build`), as soon as the images it stands on
- * are there and the machine has room for it; what a process prints goes to a file, of which the
- * end is shown when it fails.  An image that fails stops those that stand on it, and no other.
+ * are there and the machine has room for it (memory as recorded builds of it took, else as images
+ * of its category are thought to take: route/predict.h); what a process prints goes to a file, of
+ * which the end is shown when it fails.  An image that fails stops those that stand on it, and no
+ * other.
  */
 #ifndef CAIRN_CLI_UP_RUN_H
 #define CAIRN_CLI_UP_RUN_H
@@ -30,7 +32,8 @@ enum up_state {
 struct up_image {
 	const struct plan_image *plan;
 	enum up_state state;
-	char *log; /* file; owned */
+	uint64_t memory; /* bytes that its build is expected to take */
+	char *log;       /* file; owned */
 	pid_t pid;
 	int64_t started;
 	uint64_t wall_ns;

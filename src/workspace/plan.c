@@ -149,14 +149,15 @@ static int look_here(struct plan *p, const struct plan_opts *o, struct plan_imag
 
 /* --- verdicts -------------------------------------------------------------------------- */
 
-/* The first image it stands on that is built; NULL: none. */
-static const struct plan_image *dirty_parent(const struct plan *p, const struct ws_image *i)
+/* The first image that is built and that it is made of; NULL: none. `depends:` alone orders. */
+static const struct plan_image *dirty_base(const struct plan *p, const struct plan_input *in)
 {
-	for (size_t k = 0; k < i->n_parents; k++) {
-		const struct plan_image *parent = plan_get(p, i->parents[k]->name);
+	for (size_t k = 0; k < in->graph->n_nodes; k++) {
+		const struct plan_image *base =
+			in->bases[k] ? plan_get(p, in->bases[k]->image->name) : NULL;
 
-		if (parent && parent->verdict == PLAN_BUILD)
-			return parent;
+		if (base && base->verdict == PLAN_BUILD)
+			return base;
 	}
 	return NULL;
 }
@@ -182,7 +183,7 @@ static void judge(struct plan *p, struct plan_image *i, const struct plan_input 
 		return;
 	}
 	i->verdict = PLAN_BUILD;
-	parent = dirty_parent(p, i->image);
+	parent = dirty_base(p, in);
 	if (parent)
 		i->why = str_of(
 			arena_printf(p->arena, "image '%.*s' is built", STR(parent->image->name)));

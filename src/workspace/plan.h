@@ -2,8 +2,11 @@
  *
  * The decision is by content.  An image's input key is made of everything its build reads: the
  * meaning of its Dockerfile, the files its steps can reach, arguments, base images, the input keys
- * of the images it stands on.  It is compared with the keys of images that were built before
- * (plan_state): the same key is the same image, whichever commit it was built from.
+ * of the images that it is made of: those that a stage or a COPY of its target names, as FROM, by
+ * tag or as a named context.  Nothing of an image that only `depends:` names enters a build, so
+ * that its changes are none of the image's: that orders, and no more.  The key is compared with the
+ * keys of images that were built before (plan_state): the same key is the same image, whichever
+ * commit it was built from.
  *
  * git is asked afterwards, to say which commits and files made an image dirty; its answer changes
  * no decision.

@@ -364,3 +364,35 @@ same_from_git() {
 	up img1 img2 img3
 	[ "$(verdicts img1 img2 img3)" = "img1=skip img2=skip img3=skip" ]
 }
+
+@test "a change travels where its image is read: FROM, COPY --from and contexts, not depends" {
+	mkdir -p tools/bin copies reads names waits
+	echo t >tools/bin/t
+	printf 'FROM scratch\nCOPY bin /bin\n' >tools/Dockerfile
+	printf 'FROM scratch\nCOPY --from=tools /bin /b\n' >copies/Dockerfile
+	printf 'FROM scratch\nCOPY --from=t /bin /b\n' >reads/Dockerfile
+	printf 'FROM tools AS unused\nFROM scratch\nLABEL a=b\n' >names/Dockerfile
+	printf 'FROM scratch\nLABEL c=d\n' >waits/Dockerfile
+	cat >cairn.yaml <<-END
+	images:
+	  base: {context: base}
+	  app: {context: app}
+	  tools: {context: tools}
+	  copies: {context: copies}
+	  reads: {context: reads, contexts: {t: "image:tools"}}
+	  names: {context: names, contexts: {t: "image:tools"}}
+	  waits: {context: waits, depends: [tools]}
+	END
+	up
+	[ "$(verdicts)" = "app=skip base=skip copies=skip names=skip reads=skip tools=skip waits=skip" ]
+	echo two >tools/bin/t
+	[ "$(verdicts)" = "app=skip base=skip copies=build names=skip reads=build tools=build waits=skip" ]
+	[ "$("$CAIRN" plan --json | jq -c '[.images[] | select(.verdict == "build") | {(.name): .why}] | add')" = \
+		"{\"tools\":\"no build of this input is known\",\"copies\":\"image 'tools' is built\",\"reads\":\"image 'tools' is built\"}" ]
+	printf 'FROM scratch\nLABEL c=e\n' >waits/Dockerfile
+	[ "$("$CAIRN" plan --json | jq -r '.images[] | select(.name == "waits").why')" = "no build of this input is known" ]
+	up -q
+	[ "$(verdicts)" = "app=skip base=skip copies=skip names=skip reads=skip tools=skip waits=skip" ]
+	echo t >tools/bin/t
+	[ "$(verdicts)" = "app=skip base=skip copies=retag names=skip reads=retag tools=retag waits=skip" ]
+}
