@@ -207,7 +207,7 @@ is() { # WANTED COMMAND...
 	began=$SECONDS
 	fails -5 "no AWS credentials found" "$TOOL" whoami
 	fails -2 "no EC2 instance metadata" "$TOOL" notice
-	[ $((SECONDS - began)) -le 6 ]
+	[ $((SECONDS - began)) -le 20 ] # four; a busy machine takes longer
 	AWS_EC2_METADATA_SERVICE_ENDPOINT=http://127.0.0.1:1 fails -5 "no AWS credentials found" "$TOOL" whoami
 }
 

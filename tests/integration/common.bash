@@ -31,12 +31,14 @@ setup_suite_dirs() {
 	SERVER_DIR=$BATS_TEST_TMPDIR
 	export CAIRN_HOME=$BATS_TEST_TMPDIR/home
 	CTX=$BATS_TEST_TMPDIR/ctx
+	HELD="sleep 984$$" # no other test's command is called so
 	mkdir -p "$CTX"
 	cd "$CTX" || return 1
 }
 
 # What follows a test that has not more to undo.
 teardown() {
+	[ -z "${HELD-}" ] || pkill -9 -f "^$HELD\$" || true
 	stop_servers
 	remove_stores
 }
@@ -165,6 +167,16 @@ build_fails() {
 		echo "$output"
 		return 1
 	}
+}
+
+# A step whose command is "$HELD || true; ..." lasts until let_go: whatever is to happen while it runs
+# has all the time that it needs, and no test has to guess how long that is.
+is_held() {
+	pgrep -f "^$HELD\$"
+}
+
+let_go() {
+	wait_for is_held && pkill -9 -f "^$HELD\$"
 }
 
 # Did a step write this line? (Its name, which holds the command, does not count.)

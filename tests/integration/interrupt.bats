@@ -8,7 +8,7 @@ setup() {
 	cat >"$CTX/Dockerfile" <<-'EOD'
 	FROM base
 	RUN echo first
-	RUN sleep 3; echo second
+	RUN true; echo second
 	RUN echo third
 	EOD
 }
@@ -22,13 +22,21 @@ start_imds() {
 	NOTICES=$log.d QUESTIONS=$log
 }
 
-@test "a spot notice: the running step ends, no further one starts, exit code 75" {
-	sed -i 's/sleep 3/sleep 7/' "$CTX/Dockerfile" # longer than from one question to the next
-	start_imds
+# While the second step runs there is a notice; the step ends when that was heard.
+notice() { # FILE QUESTION
+	sed -i "s/RUN true/RUN $HELD || true/" "$CTX/Dockerfile"
 	{
-		wait_for grep -q 'spot/instance-action 404' "$QUESTIONS"
-		touch "$NOTICES/stop"
+		wait_for is_held
+		touch "$NOTICES/$1"
+		wait_for grep -q "$2 200" "$QUESTIONS" || true
+		sleep 1 # the answer arrives
+		let_go
 	} 3>&- &
+}
+
+@test "a spot notice: the running step ends, no further one starts, exit code 75" {
+	start_imds
+	notice stop spot/instance-action
 	run "$CAIRN" build --progress=plain "$CTX"
 	echo "$output"
 	[ "$status" -eq 75 ]
@@ -43,7 +51,7 @@ start_imds() {
 
 @test "a rebalance recommendation does the same" {
 	start_imds
-	touch "$NOTICES/rebalance"
+	notice rebalance recommendations/rebalance
 	run "$CAIRN" build --progress=plain "$CTX"
 	[ "$status" -eq 75 ]
 	[[ $output == *"rebalance recommendation"* ]]
@@ -54,15 +62,17 @@ start_imds() {
 	run "$CAIRN" build --progress=plain "$CTX"
 	[ "$status" -eq 0 ]
 	touch "$NOTICES/stop"
+	: >"$QUESTIONS"
 	AWS_EC2_METADATA_DISABLED=true run "$CAIRN" build --no-cache --progress=plain "$CTX"
 	[ "$status" -eq 0 ]
+	[ ! -s "$QUESTIONS" ]
 }
 
-@test "SIGTERM: exit code 75, finished steps are kept, in less than two seconds" {
-	"$CAIRN" build --progress=plain "$CTX" >"$BATS_TEST_TMPDIR/out" 2>&1 &
+@test "SIGTERM: exit code 75, finished steps are kept, the running one is not waited for" {
+	sed -i "s/RUN true/RUN $HELD || true/" "$CTX/Dockerfile"
+	"$CAIRN" build --progress=plain "$CTX" >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
 	pid=$!
-	until grep -q ' RUN sleep 3' "$BATS_TEST_TMPDIR/out"; do sleep 0.05; done
-	sleep 0.3
+	wait_for is_held
 	begin=$(date +%s%N)
 	kill -TERM "$pid"
 	rc=0
@@ -70,8 +80,10 @@ start_imds() {
 	took=$((($(date +%s%N) - begin) / 1000000))
 	cat "$BATS_TEST_TMPDIR/out"
 	[ "$rc" -eq 75 ]
-	[ "$took" -lt 2000 ]
+	echo "$took ms" # a fraction of a second; a busy machine takes longer
+	[ "$took" -lt 15000 ]
 	grep -q "stopped by SIGTERM; finished steps are kept" "$BATS_TEST_TMPDIR/out"
+	sed -i "s/$HELD || //" "$CTX/Dockerfile"
 	run "$CAIRN" build --progress=plain "$CTX"
 	[ "$status" -eq 0 ]
 	[[ $output == *"cached, 2 run"* ]]

@@ -147,9 +147,9 @@ FILL='mkdir -p a/b empty && head -c 300000 /dev/urandom > a/big && echo one > a/
 @test "two stages that share a mount at the same time: saved once, when both are done" {
 	mounts <<-'END'
 		FROM base AS a
-		RUN --mount=type=cache,target=/c echo a > /c/a; sleep 0.2
+		RUN --mount=type=cache,target=/c touch /c/in; for i in $(seq 1200); do [ -e /c/met ] && break; sleep 0.05; done; echo a > /c/a
 		FROM base AS b
-		RUN --mount=type=cache,target=/c sleep 0.4; echo b > /c/b
+		RUN --mount=type=cache,target=/c for i in $(seq 1200); do [ -e /c/in ] && break; sleep 0.05; done; touch /c/met; for i in $(seq 1200); do [ -e /c/a ] && break; sleep 0.05; done; echo b > /c/b
 		FROM base
 		COPY --from=a /etc/passwd /a
 		COPY --from=b /etc/passwd /b

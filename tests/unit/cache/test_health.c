@@ -126,16 +126,17 @@ void test_health__one_asks(void **state)
 void test_health__patience(void **state)
 {
 	struct health *h = health_new(
-		&(struct health_opts){ .first = 100 * MS, .probe = 30 * MS, .pause = MS });
+		&(struct health_opts){ .first = 3000 * MS, .probe = 30 * MS, .pause = MS });
 	struct health_call c, other;
 	struct cairn_err err;
 
 	(void)state;
 	assert_ok(health_begin(h, NULL, "x", 5000 * MS, &c, &err));
-	assert_true(c.guard.left(&c) > 0 && c.guard.left(&c) <= 100 * MS);
-	usleep(60000);
+	assert_true(c.guard.left(&c) > 0 && c.guard.left(&c) <= 3000 * MS);
+	usleep(700000);
+	assert_true(c.guard.left(&c) <= 2300 * MS);
 	c.guard.heard(&c, false); /* bytes left: the first sign may still come */
-	assert_true(c.guard.left(&c) > 60 * MS && c.guard.left(&c) <= 100 * MS);
+	assert_true(c.guard.left(&c) > 2300 * MS && c.guard.left(&c) <= 3000 * MS);
 	assert_ok(health_begin(h, NULL, "x", 0, &other, &err));
 	usleep(2000);
 	other.guard.heard(&other, true); /* the server answers, somebody */
