@@ -72,7 +72,7 @@ static int take_cut(struct reading *r, size_t *ret, struct cairn_err *err)
 static int take_path(struct reading *r, size_t before, str *ret, struct cairn_err *err)
 {
 	size_t cut = 0, used;
-	str end;
+	str end = { 0 };
 
 	if (r->version < 4) {
 		TRY(take_text(r, ret, err));
