@@ -1,10 +1,13 @@
 #include "build_history.h"
 
+#include "build_cache.h"
 #include "build_priv.h"
 #include "ctx.h"
 #include "exit.h"
+#include "history_share.h"
 #include "machine.h"
 #include "util/clock.h"
+#include "util/log.h"
 
 /* --- the machine ------------------------------------------------------------------------ */
 
@@ -62,7 +65,7 @@ static enum history_outcome outcome_of(const struct report *rep, int result,
 	return HISTORY_FAILED;
 }
 
-/* The first name it gets, without its tag; else the Dockerfile's path. */
+/* The first name it gets, as people write it, without its tag; else the Dockerfile's path. */
 static str image_name(const struct build_run *r)
 {
 	struct cairn_err ignored;
@@ -74,7 +77,8 @@ static str image_name(const struct build_run *r)
 		return str_of(name);
 	if (!r->o->tags.len || reference_parse(str_of(r->o->tags.ptr[0]), &ref, &ignored) < 0)
 		return str_of(r->path);
-	return arena_str(r->a, str_of(reference_name(&ref, text)));
+	ref.tag[0] = '\0';
+	return arena_str(r->a, str_of(reference_familiar(&ref, text)));
 }
 
 /* The base of the last stage that has one: "[2/3] FROM debian:12" names it. */
@@ -124,26 +128,109 @@ static void set_steps(const struct report *rep, struct arena *a, struct history_
 	}
 }
 
+static void make(struct build_run *r, int result, const struct cairn_err *why,
+                 struct history_build *b)
+{
+	struct report rep = { 0 };
+
+	engine_report(r->build, false, &rep, r->a);
+	b->wall_ns = (uint64_t)(clock_monotonic() - r->started);
+	b->time = clock_now() - (int64_t)b->wall_ns;
+	b->image = image_name(r);
+	b->category = str_of(ctx_env(r->ctx->envp, "CAIRN_CATEGORY"));
+	b->base = base_name(&rep);
+	b->commit = commit(r);
+	b->input = engine_key(r->build);
+	b->outcome = outcome_of(&rep, result, why);
+	build_history_machine(r->ctx->envp, r->ctx->home, r->a, &b->runner);
+	set_steps(&rep, r->a, b);
+}
+
+/* --- other machines ---------------------------------------------------------------------- */
+
+/* What is made once, and who is told of it. */
+struct build_record {
+	struct history_build b;
+	struct remote **to; /* caches that are written and answer */
+	size_t n;
+	struct pool *pool; /* NULL: nothing is on its way */
+};
+
+static void find_remotes(struct build_run *r, struct build_record *rec)
+{
+	const struct build_caches *c = r->caches;
+
+	rec->to = arena_array(r->a, struct remote *, c ? c->n_targets : 0);
+	for (size_t i = 0; c && i < c->n_targets; i++)
+		if (remote_ready(c->targets[i].remote))
+			rec->to[rec->n++] = c->targets[i].remote;
+}
+
+static int share(void *ctx, struct cairn_err *err)
+{
+	const struct build_record *rec = ctx;
+
+	for (size_t i = 0; i < rec->n; i++)
+		if (history_share_put(rec->to[i], &rec->b, err) < 0)
+			log_debug("no record of this build is left in %s: %s",
+			          remote_name(rec->to[i]), err->msg);
+	return 0;
+}
+
+static struct build_record *new_record(struct build_run *r, int result, const struct cairn_err *why)
+{
+	struct build_record *rec = arena_new_of(r->a, struct build_record);
+	struct cairn_err ignored;
+
+	make(r, result, why, &rec->b);
+	if (history_id(&rec->b, &ignored) == 0 && (result < 0 || engine_ran(r->build)))
+		find_remotes(r, rec);
+	return rec;
+}
+
+void build_history_share(struct build_run *r)
+{
+	if (store_read_only(r->store) || r->record)
+		return;
+	r->record = new_record(r, 0, NULL);
+	if (!r->record->n)
+		return;
+	r->record->pool = pool_new(1);
+	pool_add(r->record->pool, (struct pool_task){ .run = share, .ctx = r->record });
+}
+
+void build_history_drop(struct build_run *r)
+{
+	if (r->record)
+		pool_free(steal_ptr(&r->record->pool));
+}
+
+/* Who failed is told of when there is nothing more to be waited for. */
+static void share_failure(struct build_run *r)
+{
+	struct cairn_err ignored;
+
+	if (!atomic_load(&r->net_cancel))
+		(void)share(r->record, &ignored);
+}
+
 int build_history_keep(struct build_run *r, int result, const struct cairn_err *why,
                        struct cairn_err *err)
 {
 	cleanup_history struct history *h = NULL;
-	struct report rep = { 0 };
-	struct history_build b = { 0 };
+	int got;
 
-	if (store_read_only(r->store) || (result == 0 && !engine_ran(r->build)))
+	if (store_read_only(r->store))
 		return 0;
-	engine_report(r->build, false, &rep, r->a);
-	b.wall_ns = (uint64_t)(clock_monotonic() - r->started);
-	b.time = clock_now() - (int64_t)b.wall_ns;
-	b.image = image_name(r);
-	b.category = str_of(ctx_env(r->ctx->envp, "CAIRN_CATEGORY"));
-	b.base = base_name(&rep);
-	b.commit = commit(r);
-	b.input = engine_key(r->build);
-	b.outcome = outcome_of(&rep, result, why);
-	build_history_machine(r->ctx->envp, r->ctx->home, r->a, &b.runner);
-	set_steps(&rep, r->a, &b);
-	TRY(history_open(r->ctx->home, false, &h, err));
-	return history_add(h, &b, err);
+	if (!r->record) {
+		r->record = new_record(r, result, why);
+		share_failure(r);
+	}
+	got = history_open(r->ctx->home, false, &h, err);
+	if (got == 0)
+		got = history_add(h, &r->record->b, err);
+	if (r->record->pool)
+		pool_wait(r->record->pool);
+	build_history_drop(r);
+	return got;
 }

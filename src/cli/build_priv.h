@@ -13,6 +13,7 @@
 struct build_cache_spec;
 struct build_caches;
 struct build_imports;
+struct build_record;
 struct build_warnings;
 
 /* Everything a build holds, released in one place. */
@@ -58,6 +59,7 @@ struct build_run {
 	struct mount_cache *mounts; /* NULL: cache mounts stay on this machine */
 	bool published;             /* it was waited for */
 	struct build_warnings *warnings;
+	struct build_record *record;      /* build_history.c; in a; NULL until it is made */
 	VEC(struct inline_entry) inlined; /* what type=inline puts into the image */
 	int64_t started;                  /* clock_monotonic() */
 	struct interrupt *interrupt;

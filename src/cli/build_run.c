@@ -244,6 +244,7 @@ static int finish(struct build_run *r, struct engine_image *im, struct cairn_err
 	build_mounts_finish(r, 0);
 	TRY(build_remote_finish(r, im->n_steps, 0, err));
 	TRY(build_buildkit_export(r, err));
+	build_history_share(r);
 	keep_state(r, im, &made);
 	result.image_id = arena_cstr(r->a, str_of(digest_text(&im->config_digest).s));
 	result.names = names;
@@ -258,6 +259,7 @@ static int finish(struct build_run *r, struct engine_image *im, struct cairn_err
 
 static void run_done(struct build_run *r)
 {
+	build_history_drop(r);
 	build_remote_free(r);
 	build_warnings_free(r);
 	engine_free(r->build);

@@ -87,6 +87,9 @@ static int run(struct cli_call *call, struct cairn_err *err)
 	             err));
 	ro.plan = r.plan;
 	ro.config = call->ctx->config;
+	ro.remotes = r.caches->remotes;
+	ro.n_remotes = r.caches->n;
+	ro.net = r.net_pool;
 	TRY(plan_route_make(&ro, &route, err));
 	return show(&r, route, o, err);
 }
@@ -129,7 +132,7 @@ const struct cli_cmd cmd_plan = {
 		"image with the same input was built before, here or by anybody who shares the caches of "
 		"cairn.yaml, it is not built again: whichever commit it was built from, and whatever git says.\n"
 		"\n"
-		"Nothing is built and nothing is written but what the store remembers of files. The exit code is "
+		"Nothing is built and nothing is written but what the store remembers of files and of builds. The exit code is "
 		"0 whatever is to be done; docs/plan.md describes the formats.",
 	.args = "[OPTIONS] [IMAGE|GROUP|PATTERN...]",
 	.max_args = CLI_ARGS_ANY,

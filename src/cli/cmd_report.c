@@ -1,5 +1,7 @@
 #include "commands.h"
 #include "history/history.h"
+#include "history_share.h"
+#include "plan_run.h"
 #include "route/route.h"
 #include "settings.h"
 #include "table.h"
@@ -67,6 +69,8 @@ static uint64_t predicted_of(const struct history_build *all, size_t n, size_t i
 		return all[i].predicted_ns;
 	p = predictor_new(&all[i + 1], n - i - 1);
 	predict_work_of(&all[i], a, &w);
+	if (!w.n_steps) /* all was there, or it did not come to a step */
+		return 0;
 	predict(p, &w, all[i].runner.cpus, &got);
 	return got.n_builds ? got.run_ns : 0;
 }
@@ -87,19 +91,39 @@ static void add_row(struct table *t, const struct row *r)
 	table_cell(t, text);
 }
 
+/* Steps of the builds, bases left out. */
+static void count_steps(const struct row *rows, size_t n, size_t *ret_hits, size_t *ret_all)
+{
+	*ret_hits = *ret_all = 0;
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < rows[i].b->n_steps; k++) {
+			const struct history_step *s = &rows[i].b->steps[k];
+
+			if (str_is(s->kind, "from"))
+				continue;
+			*ret_hits += s->hit;
+			++*ret_all;
+		}
+}
+
 static void print_table(const struct row *rows, size_t n, double error, FILE *out)
 {
 	static const char *const headings[] = { "WHEN", "IMAGE",  "OUTCOME", "RUNNER", "PREDICTED",
 		                                "TOOK", "MEMORY", "USD",     NULL };
 	struct table *t = table_new(headings);
+	size_t hits, steps;
 	uint64_t cost = 0;
 
+	count_steps(rows, n, &hits, &steps);
 	for (size_t i = 0; i < n; i++) {
 		add_row(t, &rows[i]);
 		cost += rows[i].cost;
 	}
 	table_print(t, out);
 	(void)fprintf(out, "\n%zu build%s, %.4f USD", n, n == 1 ? "" : "s", (double)cost / 1e6);
+	if (steps)
+		(void)fprintf(out, "; %.0f %% of the steps were cached",
+		              100 * (double)hits / (double)steps);
 	if (error >= 0)
 		(void)fprintf(out, "; predictions were off by %.0f %% (median)", error * 100);
 	(void)fputc('\n', out);
@@ -115,6 +139,7 @@ static int print_json(const struct row *rows, size_t n, double error, FILE *out,
 	strbuf_init(&text, OUT_MAX);
 	for (size_t i = 0; i < n; i++) {
 		const struct history_build *b = &rows[i].b[0];
+		size_t hits, steps;
 		char time[CLOCK_TEXT_MAX];
 		json_t *j = json_object();
 
@@ -128,6 +153,12 @@ static int print_json(const struct row *rows, size_t n, double error, FILE *out,
 		                                      : json_null());
 		json_object_set_new(j, "memory", json_integer((json_int_t)b->memory));
 		json_object_set_new(j, "cost_micro_usd", json_integer((json_int_t)rows[i].cost));
+		count_steps(&rows[i], 1, &hits, &steps);
+		json_object_set_new(j, "steps", json_integer((json_int_t)steps));
+		json_object_set_new(j, "hits", json_integer((json_int_t)hits));
+		json_object_set_new(j, "pulled", json_integer((json_int_t)b->pulled));
+		json_object_set_new(j, "pushed", json_integer((json_int_t)b->pushed));
+		json_object_set_new(j, "queue_ns", json_integer((json_int_t)b->queue_ns));
 		json_object_set_new(j, "fallback", json_str(b->fallback));
 		json_array_append_new(list, j);
 	}
@@ -137,6 +168,25 @@ static int print_json(const struct row *rows, size_t n, double error, FILE *out,
 	TRY(strbuf_check(&text, "the report", err));
 	(void)fprintf(out, "%s\n", text.ptr);
 	return 0;
+}
+
+/* Records of other machines; without the caches those of this one are shown. */
+static void merge(struct cairn_ctx *ctx)
+{
+	struct plan_run shared cleanup_plan_run = { 0 };
+	cleanup_history struct history *h = NULL;
+	struct cairn_err why = { 0 };
+	size_t added = 0;
+
+	if (!ctx->config->caches.len)
+		return;
+	if (plan_run_caches(&shared, ctx, &why) < 0 ||
+	    history_open(ctx->home, false, &h, &why) < 0 ||
+	    history_share_get(shared.caches->remotes, shared.caches->n, shared.net_pool, h, &added,
+	                      &why) < 0)
+		(void)fprintf(ctx->err,
+		              "cairn: warning: records of other machines are not shown: %s\n",
+		              why.msg);
 }
 
 static int run(struct cli_call *call, struct cairn_err *err)
@@ -155,6 +205,7 @@ static int run(struct cli_call *call, struct cairn_err *err)
 
 	TRY(settings_load(call->ctx, o->config, ".", err));
 	TRY(runners_load(call->ctx->config, &runners, err));
+	merge(call->ctx);
 	TRY(history_open(call->ctx->home, true, &h, err));
 	TRY(history_find(h, &q, a, &all, &n, err));
 	shown = n < o->limit ? n : (size_t)o->limit;
@@ -187,7 +238,7 @@ const struct cli_cmd cmd_report = {
 	.group = "Building",
 	.summary = "Show recent builds: how long they took, what was predicted, what they cost",
 	.description =
-		"Builds that ran a step, newest first. A build that nobody predicted is compared with what the "
+		"Builds, newest first, also those of other machines that share a cache of cairn.yaml. A build that nobody predicted is compared with what the "
 		"records before it say. A build without a hit of any step is not the same as one with many: "
 		"the prediction is for the steps that ran.",
 	.args = "[OPTIONS] [IMAGE]",

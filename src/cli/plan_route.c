@@ -1,5 +1,8 @@
 #include "plan_route.h"
 
+#include "history_share.h"
+#include "util/log.h"
+
 /* Newest records that predictions are drawn from. */
 #define RECORDS_MAX 2000
 
@@ -24,15 +27,31 @@ void plan_route_local(struct runners *r, const struct host_machine *m)
 	}
 }
 
-static void read_history(struct plan_route *r, const char *home)
+/* What others measured. A store that cannot be written does without. */
+static void merge_history(const struct plan_route_opts *o)
 {
-	struct history_query q = { .limit = RECORDS_MAX, .steps = true };
+	cleanup_history struct history *h = NULL;
+	struct cairn_err why;
+	size_t added;
+
+	if (!o->n_remotes)
+		return;
+	if (history_open(o->home, false, &h, &why) < 0 ||
+	    history_share_get(o->remotes, o->n_remotes, o->net, h, &added, &why) < 0)
+		log_debug("records of other machines are not used: %s", why.msg);
+}
+
+static void read_history(struct plan_route *r, const struct plan_route_opts *o)
+{
+	struct history_query q = { .limit = RECORDS_MAX, .steps = true, .worked = true };
 	cleanup_history struct history *h = NULL;
 	struct history_build *builds = NULL;
 	struct cairn_err why;
 	size_t n = 0;
 
-	if (r->n && (history_open(home, true, &h, &why) < 0 ||
+	if (r->n)
+		merge_history(o);
+	if (r->n && (history_open(o->home, true, &h, &why) < 0 ||
 	             history_find(h, &q, r->a, &builds, &n, &why) < 0)) {
 		n = 0;
 		r->note = str_of(
@@ -76,7 +95,7 @@ int plan_route_make(const struct plan_route_opts *o, struct plan_route **ret, st
 	r->images = arena_array(r->a, const struct plan_image *, r->n);
 	for (size_t i = 0; i < r->n; i++)
 		r->images[i] = &o->plan->ptr[of[i]];
-	read_history(r, o->home);
+	read_history(r, o);
 	choose(r);
 	*ret = steal_ptr(&r);
 	return 0;

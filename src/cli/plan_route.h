@@ -7,9 +7,11 @@
 #ifndef CAIRN_CLI_PLAN_ROUTE_H
 #define CAIRN_CLI_PLAN_ROUTE_H
 
+#include "cache/cache.h"
 #include "history/history.h"
 #include "machine.h"
 #include "route/route.h"
+#include "util/pool.h"
 #include "workspace/workspace.h"
 
 /* All is borrowed until plan_route_make() returns, but plan, which outlives what is made. */
@@ -17,7 +19,12 @@ struct plan_route_opts {
 	const struct plan *plan;
 	const struct workspace_config *config; /* NULL: nothing is declared */
 	const char *home;                      /* folder of the store: its history, its disk */
-	struct route_goal goal;                /* drivers: unless no such runner is declared */
+	/* Caches that hold records of other machines, merged into the history; none: it is as it
+	 * is. Asked only when an image is to be built. */
+	struct remote *const *remotes;
+	size_t n_remotes;
+	struct pool *net;
+	struct route_goal goal; /* drivers: unless no such runner is declared */
 };
 
 /* Owned as a whole, plan_route_free(). */

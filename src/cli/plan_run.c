@@ -113,6 +113,13 @@ int plan_run(struct plan_run *r, struct cairn_ctx *ctx, const struct plan_cmd_op
 	return make_plan(r, o, &selected, err);
 }
 
+int plan_run_caches(struct plan_run *r, struct cairn_ctx *ctx, struct cairn_err *err)
+{
+	*r = (struct plan_run){ .ctx = ctx, .a = arena_new(), .platform = platform_host() };
+	r->net_pool = pool_new(NET_THREADS);
+	return open_caches(r, err);
+}
+
 void plan_run_done(struct plan_run *r)
 {
 	plan_free(r->plan);

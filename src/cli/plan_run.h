@@ -33,6 +33,8 @@ struct plan_run {
  * there. Fails as images_load(), images_select() and plan_make(). */
 int plan_run(struct plan_run *r, struct cairn_ctx *ctx, const struct plan_cmd_opts *o,
              const char *const *words, size_t n, struct cairn_err *err);
+/* Only open the caches of cairn.yaml, which is loaded: a, net, net_pool, caches. */
+int plan_run_caches(struct plan_run *r, struct cairn_ctx *ctx, struct cairn_err *err);
 void plan_run_done(struct plan_run *r);
 #define cleanup_plan_run __attribute__((cleanup(plan_run_done)))
 

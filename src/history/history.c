@@ -303,15 +303,21 @@ static int end(struct history *h, int result, struct cairn_err *err)
 	return result;
 }
 
+int history_id(struct history_build *b, struct cairn_err *err)
+{
+	if (getrandom(b->id, HISTORY_ID, 0) != (ssize_t)HISTORY_ID)
+		return cairn_fail_sys(err, "random bytes");
+	return 0;
+}
+
 int history_add(struct history *h, const struct history_build *b, struct cairn_err *err)
 {
 	static const uint8_t none[HISTORY_ID];
 	struct history_build copy = *b;
 	bool added;
 
-	if (memcmp(copy.id, none, HISTORY_ID) == 0 &&
-	    getrandom(copy.id, HISTORY_ID, 0) != (ssize_t)HISTORY_ID)
-		return cairn_fail_sys(err, "random bytes");
+	if (memcmp(copy.id, none, HISTORY_ID) == 0)
+		TRY(history_id(&copy, err));
 	TRY(begin(h, err));
 	return end(h, add_one(h, &copy, &added, err), err);
 }
@@ -407,6 +413,11 @@ static int read_steps(struct history *h, sqlite3_stmt *st, int64_t build, struct
 	return r;
 }
 
+/* Outcome 0 is HISTORY_OK. */
+#define WORKED                                                                            \
+	" AND (outcome <> 0 OR EXISTS(SELECT 1 FROM step WHERE step.build = build.n AND " \
+	"hit = 0 AND kind <> 'from'))"
+
 static int prepare_reading(struct history *h, const struct history_query *q, sqlite3_stmt **ret,
                            sqlite3_stmt **ret_steps, struct cairn_err *err)
 {
@@ -420,8 +431,8 @@ static int prepare_reading(struct history *h, const struct history_query *q, sql
 	strbuf_clear(&sql);
 	strbuf_cstr(&sql, "SELECT n, id");
 	columns(history_build_fields, BUILD_FIELDS, false, &sql);
-	strbuf_printf(&sql, " FROM build WHERE time >= ?2%s ORDER BY time DESC, n DESC LIMIT ?3",
-	              q->image.len ? " AND image = ?1" : "");
+	strbuf_printf(&sql, " FROM build WHERE time >= ?2%s%s ORDER BY time DESC, n DESC LIMIT ?3",
+	              q->image.len ? " AND image = ?1" : "", q->worked ? WORKED : "");
 	TRY(prepare(h, sql.ptr, ret, err));
 	if (q->image.len)
 		(void)sqlite3_bind_text64(*ret, 1, q->image.ptr, q->image.len, SQLITE_STATIC,

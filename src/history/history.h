@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "history_ring.h"
 #include "util/arena.h"
 #include "util/digest.h"
 #include "util/err.h"
@@ -85,7 +86,10 @@ void history_close(struct history *h); /* NULL is fine */
 DEFINE_CLEANUP(struct history *, history_close);
 #define cleanup_history __attribute__((cleanup(history_close_p_)))
 
-/* Keep a record. An id of zeroes gets a random one. */
+/* Give a record its random id, before it is kept here and there. */
+int history_id(struct history_build *b, struct cairn_err *err);
+
+/* Keep a record. An id of zeroes gets a random one; of one that is there nothing changes. */
 int history_add(struct history *h, const struct history_build *b, struct cairn_err *err);
 
 struct history_query {
@@ -93,6 +97,7 @@ struct history_query {
 	int64_t since; /* ns since 1970 */
 	size_t limit;  /* newest so many; 0 = all */
 	bool steps;    /* with their steps */
+	bool worked;   /* without those that went well and ran no step: all was there */
 };
 
 /* Builds, newest first; allocated in `a`. */

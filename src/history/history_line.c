@@ -101,14 +101,19 @@ static json_t *write_fields(const struct field *fields, size_t n, const void *fr
 	return o;
 }
 
+void history_id_text(const struct history_build *b, char buf[2 * HISTORY_ID + 1])
+{
+	for (size_t i = 0; i < HISTORY_ID; i++)
+		(void)snprintf(buf + 2 * i, 3, "%02x", b->id[i]);
+}
+
 void history_encode(const struct history_build *b, struct strbuf *out)
 {
 	cleanup_json json_t *o = write_fields(history_build_fields, BUILD_FIELDS, b);
 	json_t *steps = json_array();
 	char id[2 * HISTORY_ID + 1];
 
-	for (size_t i = 0; i < HISTORY_ID; i++)
-		(void)snprintf(id + 2 * i, 3, "%02x", b->id[i]);
+	history_id_text(b, id);
 	json_object_set_new(o, "v", json_integer(HISTORY_VERSION));
 	json_object_set_new(o, "id", json_string(id));
 	for (size_t i = 0; i < b->n_steps; i++)

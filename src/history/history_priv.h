@@ -38,6 +38,9 @@ struct field {
 extern const struct field history_build_fields[BUILD_FIELDS];
 extern const struct field history_step_fields[STEP_FIELDS];
 
+/* A record's id in hexadecimal, as lines have it. */
+void history_id_text(const struct history_build *b, char buf[2 * HISTORY_ID + 1]);
+
 /* Append a record as one line, with its newline. */
 void history_encode(const struct history_build *b, struct strbuf *out);
 

@@ -90,10 +90,21 @@ static bool ran(const struct history_step *s)
 	return !s->hit && s->wall_ns;
 }
 
+/* All was there: it says nothing about what work takes. */
+static bool idle(const struct history_build *b)
+{
+	for (size_t i = 0; i < b->n_steps; i++)
+		if (!b->steps[i].hit && !str_is(b->steps[i].kind, "from"))
+			return false;
+	return b->outcome == HISTORY_OK && b->n_steps > 0;
+}
+
 static void add_build(struct predictor *p, const struct history_build *b)
 {
 	build_list *list = map_get(&p->images, b->image);
 
+	if (idle(b))
+		return;
 	if (!list) {
 		list = xcalloc(1, sizeof(*list));
 		map_put(&p->images, b->image, list);

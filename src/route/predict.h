@@ -54,7 +54,7 @@ struct prediction {
 /* What is known, prepared once for many predictions. Borrows the builds. */
 struct predictor;
 
-/* builds  with their steps, newest first */
+/* builds  with their steps, newest first; those in which nothing ran are passed over */
 struct predictor *predictor_new(const struct history_build *builds, size_t n);
 void predictor_free(struct predictor *p); /* NULL is fine */
 DEFINE_CLEANUP(struct predictor *, predictor_free);

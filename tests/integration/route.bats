@@ -99,3 +99,55 @@ route() { # IMAGE FILTER
 	[[ $output == *"nothing is predicted from records: the history "*" is damaged"* ]]
 	[ "$(route app .basis)" = "prior: light" ]
 }
+
+build_app() { # HOME: the image app, changed
+	date +%N%s >app/src/b
+	CAIRN_HOME=$1 "$CAIRN" up -q
+}
+
+travels() { # CACHE: what A measured B predicts with
+	printf 'cache: %s\n' "$1" >cairn.yaml
+	build_app "$BATS_TEST_TMPDIR/A"
+	echo three >app/src/b
+	export CAIRN_HOME=$BATS_TEST_TMPDIR/B
+	[ "$(route app .basis)" = "1 build" ]
+	run "$CAIRN" report --json
+	[ "$(jq -r '[.builds[].image] | sort | join(" ")' <<<"$output")" = "app base" ]
+	unset CAIRN_HOME
+	build_app "$BATS_TEST_TMPDIR/C"
+	echo four >app/src/b
+	[ "$(CAIRN_HOME=$BATS_TEST_TMPDIR/B route app .basis)" = "2 builds" ]
+}
+
+@test "records travel with a cache in a folder" {
+	travels "local://$BATS_TEST_TMPDIR/cache"
+}
+
+@test "records travel with a cache in a registry" {
+	need_tools docker-registry
+	start_registry
+	travels "registry://$REG/cache"
+}
+
+@test "writers at the same time lose nothing" {
+	local i
+	printf 'cache: local://%s\n' "$BATS_TEST_TMPDIR/cache" >cairn.yaml
+	for i in 1 2 3 4 5 6 7 8; do
+		printf 'FROM scratch\nLABEL i=%s\nCOPY src /x%s\n' "$i" "$i" >"base/$i.Dockerfile"
+		CAIRN_HOME=$BATS_TEST_TMPDIR/$i "$CAIRN" build -q -t "image$i" -f "base/$i.Dockerfile" base &
+	done
+	wait
+	CAIRN_HOME=$BATS_TEST_TMPDIR/reader run "$CAIRN" report --json
+	[ "$(jq -r '[.builds[].image] | sort | join(" ")' <<<"$output")" = "image1 image2 image3 image4 image5 image6 image7 image8" ]
+}
+
+@test "a build of hits keeps a record, which no prediction is drawn from" {
+	CAIRN_IMAGE=base "$CAIRN" build -q -t base base
+	CAIRN_IMAGE=base "$CAIRN" build -q -t base base
+	run "$CAIRN" report --json
+	[ "$(jq -c '[.builds[] | [.hits, .steps]]' <<<"$output")" = "[[1,1],[0,1]]" ]
+	run "$CAIRN" report
+	[[ $output == *"2 builds, 0.0000 USD; 50 % of the steps were cached"* ]]
+	echo two >base/src/a
+	[ "$(route base .basis)" = "1 build" ]
+}

@@ -214,3 +214,35 @@ void test_history__large(void **state)
 		print_message("1000 builds read in %.1f ms\n",
 		              (double)(clock_monotonic() - start) / 1e6);
 }
+
+void test_history__worked(void **state)
+{
+	static const struct {
+		bool hit;
+		const char *kind;
+		enum history_outcome outcome;
+		size_t want;
+	} cases[] = {
+		{ false, "run", HISTORY_OK, 1 },
+		{ true, "run", HISTORY_OK, 1 },
+		{ false, "from", HISTORY_OK, 1 },
+		{ true, "run", HISTORY_INTERRUPTED, 2 },
+	};
+	struct history *h = open_in("w", false);
+	struct history_query q = { .worked = true };
+	cleanup_arena struct arena *a = arena_new();
+	struct history_build *got;
+	struct cairn_err err;
+	size_t n;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct history_step s = { .hit = cases[i].hit, .kind = str_of(cases[i].kind) };
+		struct history_build b = { .steps = &s, .n_steps = 1, .outcome = cases[i].outcome };
+
+		assert_ok(history_add(h, &b, &err));
+		assert_ok(history_find(h, &q, a, &got, &n, &err));
+		assert_int_equal(n, cases[i].want);
+	}
+	history_close(h);
+}

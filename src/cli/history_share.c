@@ -1,0 +1,112 @@
+#include "history_share.h"
+
+#include "util/log.h"
+
+#define ATTEMPTS 6
+
+static struct digest slot_name(unsigned slot)
+{
+	struct digest_fields f;
+
+	digest_fields_begin(&f, "cairn.history", 1);
+	digest_field_u64(&f, "slot", slot);
+	return digest_fields_end(&f);
+}
+
+/* --- put ------------------------------------------------------------------------------------ */
+
+/* *ret_done: it is there, or never will be. */
+static int put_once(struct remote *r, const struct digest *name, const struct history_build *b,
+                    bool *ret_done, struct cairn_err *err)
+{
+	cleanup_strbuf struct strbuf old, now;
+	cleanup_free char *version = NULL;
+	struct remote_pointer p = { 0 };
+	bool found = false, lost = false;
+
+	strbuf_init(&old, REMOTE_POINTER_MAX);
+	strbuf_init(&now, HISTORY_SLOT_MAX);
+	TRY(remote_pointer_get(r, name, &old, &version, &found, err));
+	*ret_done = history_ring_has(strbuf_view(&old), b) ||
+	            !history_ring_put(strbuf_view(&old), b, &now);
+	if (*ret_done)
+		return 0;
+	p = (struct remote_pointer){ .document = strbuf_view(&now), .version = version };
+	TRY(remote_pointer_put(r, name, &p, &lost, err));
+	*ret_done = !lost && !remote_repository(r);
+	return 0;
+}
+
+int history_share_put(struct remote *r, const struct history_build *b, struct cairn_err *err)
+{
+	unsigned slot = 0;
+	bool done = false;
+
+	for (unsigned i = 0; i < ATTEMPTS; i++) {
+		struct digest name = slot_name(history_ring_slot(b, slot));
+
+		TRY(put_once(r, &name, b, &done, err));
+		if (done)
+			return 0;
+		/* A registry: look at the same slot once more. Elsewhere: the slot is in use. */
+		slot += !remote_repository(r);
+	}
+	return cairn_fail(err, CAIRN_E_TRANSIENT, "others write to it all the time");
+}
+
+/* --- get ------------------------------------------------------------------------------------ */
+
+struct asked {
+	struct remote *remote;
+	struct digest name;
+	struct strbuf text;
+	const bool *down; /* of its remote, or NULL: it is found out now */
+	bool failed;
+};
+
+static int ask(void *ctx, size_t i, struct cairn_err *err)
+{
+	struct asked *q = (struct asked *)ctx + i;
+	cleanup_free char *version = NULL;
+	bool found = false;
+	int r;
+
+	if (!remote_ready(q->remote) || (q->down && *q->down))
+		return 0;
+	r = remote_pointer_get(q->remote, &q->name, &q->text, &version, &found, err);
+	if (r < 0)
+		log_debug("records of builds in %s: %s", remote_name(q->remote), err->msg);
+	if (r < 0 || !found)
+		strbuf_clear(&q->text);
+	q->failed = r < 0;
+	return r == CAIRN_E_CANCELLED ? r : 0;
+}
+
+int history_share_get(struct remote *const *remotes, size_t n, struct pool *net, struct history *h,
+                      size_t *ret_added, struct cairn_err *err)
+{
+	size_t len = n * HISTORY_SLOTS, added = 0;
+	struct asked *q = xcalloc(len + 1, sizeof(*q)); /* by slot, then by remote */
+	int r;
+
+	*ret_added = 0;
+	for (size_t i = 0; i < len; i++) {
+		q[i].remote = remotes[i % n];
+		q[i].name = slot_name((unsigned)(i / n));
+		q[i].down = i < n ? NULL : &q[i % n].failed;
+		strbuf_init(&q[i].text, REMOTE_POINTER_MAX);
+	}
+	/* The first slots tell which remotes are worth the others. */
+	r = pool_map(net, n, ask, q, err);
+	if (r == 0)
+		r = pool_map(net, len - n, ask, q + n, err);
+	for (size_t i = 0; i < len; i++) {
+		if (r == 0 && q[i].text.len)
+			r = history_merge(h, strbuf_view(&q[i].text), &added, err);
+		*ret_added += added;
+		added = 0;
+		strbuf_done(&q[i].text);
+	}
+	free(q);
+	return r;
+}

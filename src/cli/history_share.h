@@ -1,0 +1,27 @@
+/* cli/history_share.h - records of builds in the caches that machines share (history_ring.h).
+ *
+ * Each slot is a pointer of the remote, written in a scope and read from that and its fallbacks:
+ * what a pull request built is not what the default branch believes. Of two writers that meet on a
+ * directory or on S3 the second learns of it and tries again; a registry knows no conditions, so
+ * there a writer looks once more whether its record is there.
+ */
+#ifndef CAIRN_CLI_HISTORY_SHARE_H
+#define CAIRN_CLI_HISTORY_SHARE_H
+
+#include "cache/cache.h"
+#include "history/history.h"
+#include "util/pool.h"
+
+/* Leave a record. Any thread; blocks it for three to six requests. A record that is too large is
+ * passed over. Fails as remote_pointer_get() and _put(), and with CAIRN_E_TRANSIENT when others
+ * were first each time. */
+int history_share_put(struct remote *r, const struct history_build *b, struct cairn_err *err);
+
+/* Merge what the remotes hold into h, which is open for writing: one or two requests a slot and
+ * remote, many at once in `net`. A remote that fails is passed over; what is damaged, too.
+ *
+ * Fails as history_merge(), and with CAIRN_E_CANCELLED. */
+int history_share_get(struct remote *const *remotes, size_t n, struct pool *net, struct history *h,
+                      size_t *ret_added, struct cairn_err *err);
+
+#endif
