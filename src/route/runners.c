@@ -4,13 +4,11 @@
 
 #define CONCURRENCY 20 /* CodeBuild's default and GitHub's of the free plan */
 
-static const char catalogue[] =
-#include "runners_data.inc"
-	;
+extern const char runners_data[]; /* data/runners.yaml */
 
 str runners_catalogue(void)
 {
-	return str_n(catalogue, sizeof(catalogue) - 1);
+	return str_of(runners_data);
 }
 
 /* --- one entry over another ---------------------------------------------------------- */

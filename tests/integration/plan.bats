@@ -396,3 +396,57 @@ same_from_git() {
 	echo t >tools/bin/t
 	[ "$(verdicts)" = "app=skip base=skip copies=retag names=skip reads=retag tools=retag waits=skip" ]
 }
+
+# verdicts on another machine, in a build of GitHub's for VARIABLE=VALUE...
+seen_by() {
+	homes=$((${homes:-0} + 1))
+	CAIRN_HOME=$BATS_TEST_TMPDIR/home-$homes
+	verdicts_of=$(env GITHUB_ACTIONS=true "$@" "$CAIRN" plan --json | jq -r '[.images[] | "\(.name)=\(.verdict)"] | sort | join(" ")')
+	echo "$*: $verdicts_of"
+}
+
+@test "a pull request reads what main built, and main believes nothing that a pull request built" {
+	need_tools docker-registry
+	start_registry
+	main=(GITHUB_REF_NAME=main)
+	seven=(GITHUB_HEAD_REF=main GITHUB_BASE_REF=main GITHUB_REF_NAME=7/merge)
+	eight=(GITHUB_HEAD_REF=fix GITHUB_BASE_REF=main GITHUB_REF_NAME=8/merge)
+	branch=(GITHUB_REF_NAME=fix)
+	printf 'FROM %s/base:1\nCOPY src /app\n' "$REG" >app/Dockerfile
+	cat >cairn.yaml <<-END
+	cache: registry://$REG/cache
+	images:
+	  base: {context: base, tags: "$REG/base:1"}
+	  app: {context: app, tags: ["$REG/app:1"]}
+	END
+	env GITHUB_ACTIONS=true "${main[@]}" "$CAIRN" up -q --push
+	for who in main seven eight branch; do
+		declare -n words=$who
+		seen_by "${words[@]}"
+		[ "$verdicts_of" = "app=skip base=skip" ]
+	done
+	echo bad >app/src/b
+	CAIRN_HOME=$BATS_TEST_TMPDIR/seven
+	env GITHUB_ACTIONS=true "${seven[@]}" "$CAIRN" up -q --push
+	seen_by "${seven[@]}"
+	[ "$verdicts_of" = "app=skip base=skip" ]
+	for who in main eight branch; do
+		declare -n words=$who
+		seen_by "${words[@]}"
+		[ "$verdicts_of" = "app=build base=skip" ]
+	done
+	# The tag is main's again when main builds what it had.
+	echo b >app/src/b
+	seen_by "${main[@]}"
+	[ "$verdicts_of" = "app=retag base=skip" ]
+	echo branch >app/src/b
+	CAIRN_HOME=$BATS_TEST_TMPDIR/branch
+	env GITHUB_ACTIONS=true "${branch[@]}" "$CAIRN" up -q --push
+	seen_by "${branch[@]}"
+	[ "$verdicts_of" = "app=skip base=skip" ]
+	for who in main seven eight; do
+		declare -n words=$who
+		seen_by "${words[@]}"
+		[ "$verdicts_of" = "app=build base=skip" ]
+	done
+}

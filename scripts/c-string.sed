@@ -1,3 +1,0 @@
-# A text as C: each line becomes a string literal.
-s/[\\"]/\\&/g
-s/.*/"&\\n"/
