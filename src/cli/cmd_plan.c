@@ -97,8 +97,7 @@ static int run(struct cli_call *call, struct cairn_err *err)
 #define T struct plan_command
 
 static const struct cli_opt opts[] = {
-	{ "bake", 0, OPT_STRING(T, plan.bake), .arg = "FILE", .hint = CLI_HINT_FILE,
-	  .help = "Read the images from docker-bake.json or a compose file" },
+	PLAN_BAKE_OPTION(T, plan.bake),
 	{ "base", 0, OPT_STRING(T, plan.base), .arg = "REV",
 	  .help = "Revision of git that changes are told from; decides nothing" },
 	{ "budget", 0, OPT_STRING(T, budget), .arg = "USD",

@@ -71,8 +71,7 @@ static int run(struct cli_call *call, struct cairn_err *err)
 #define T struct up_command
 
 static const struct cli_opt opts[] = {
-	{ "bake", 0, OPT_STRING(T, plan.bake), .arg = "FILE", .hint = CLI_HINT_FILE,
-	  .help = "Read the images from docker-bake.json or a compose file" },
+	PLAN_BAKE_OPTION(T, plan.bake),
 	SETTINGS_OPTION(T, plan.config),
 	{ "exit-code", 0, OPT_FLAG(T, exit_code),
 	  .help = "Exit with 13 when there was nothing to do" },

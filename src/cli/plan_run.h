@@ -7,6 +7,14 @@
 #include "settings.h"
 #include "workspace/workspace.h"
 
+/* The row of an option table for --bake; the field is a const char *. */
+#define PLAN_BAKE_OPTION(T, field)                                                        \
+	{                                                                                 \
+		"bake", 0, OPT_STRING(T, field),                                          \
+			.arg = "FILE", .hint = CLI_HINT_FILE,                             \
+			.help = "Read the images from docker-bake.json or a compose file" \
+	}
+
 struct plan_cmd_opts {
 	const char *config; /* --config */
 	const char *bake;   /* --bake */
