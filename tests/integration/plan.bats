@@ -23,9 +23,11 @@ up() {
 	[ "$status" -eq 0 ]
 }
 
-@test "200 states of a repository of 12 images: the plan is the truth" {
+@test "many states of a repository of 12 images: the plan is the truth" {
+	local states=200
+	[ "$(id -u)" = 0 ] || states=50 # nothing of it differs for a user
 	mkdir "$BATS_TEST_TMPDIR/truth"
-	run "$BATS_TEST_DIRNAME/../tools/plan-truth" "$CAIRN" "$BATS_TEST_TMPDIR/truth" --commits "${PLAN_COMMITS:-200}"
+	run "$BATS_TEST_DIRNAME/../tools/plan-truth" "$CAIRN" "$BATS_TEST_TMPDIR/truth" --commits "${PLAN_COMMITS:-$states}"
 	echo "$output"
 	[ "$status" -eq 0 ]
 }
