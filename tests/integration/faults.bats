@@ -10,7 +10,7 @@ setup() {
 }
 
 faults() { # SAMPLE SCENARIO...
-	run timeout 500 python3 "$BATS_TEST_DIRNAME/faults.py" -n "$1" -j 6 "$BATS_TEST_TMPDIR/faults" "${@:2}" 3>&-
+	CAIRN_PATIENCE=4 run timeout 1100 python3 "$BATS_TEST_DIRNAME/faults.py" -n "$1" -j 6 "$BATS_TEST_TMPDIR/faults" "${@:2}" 3>&-
 	echo "$output"
 	[ "$status" -eq 0 ]
 }

@@ -16,6 +16,7 @@ without it). FOLDER is for everything that is written. Failures are told with wh
 """
 import argparse
 import concurrent.futures
+import contextlib
 import hashlib
 import json
 import os
@@ -23,7 +24,6 @@ import queue
 import random
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -38,6 +38,7 @@ CAIRN = os.environ["CAIRN"]
 EPOCH = "1700000000"
 HANG_S = 20    # no run may take longer, where nothing else runs
 SLOWER_S = 10  # a build whose cache does not answer may take so much longer, likewise
+PATIENCE = float(os.environ.get("CAIRN_PATIENCE", "1"))  # both are so many times longer
 ECR = "123456789012.dkr.ecr.eu-central-1.amazonaws.com"
 DOCKERFILE = """FROM {reg}/base:1 AS tools
 RUN echo tool >/tool
@@ -56,23 +57,22 @@ class Wrong(Exception):
 
 
 def busy():
-    """How many times longer everything takes than on a machine that is ours."""
-    return max(1, os.getloadavg()[0] / os.cpu_count())
+    """How many times longer everything takes than on a machine that is ours; the load says so late, or of another machine."""
+    return PATIENCE * max(1, os.getloadavg()[0] / os.cpu_count())
 
 
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as s:
-        return s.getsockname()[1]
-
-
-def wait_port(port):
-    for _ in range(600):
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-            return
-        except OSError:
-            time.sleep(0.05)
-    sys.exit(f"nothing listens on port {port}")
+def listening(pid):
+    """The port that a process listens on, from its sockets and the kernel's table of them; 0: none yet."""
+    links = []
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(OSError):
+            links.append(os.readlink(f"/proc/{pid}/fd/{fd}"))
+    with open("/proc/net/tcp") as f:
+        for line in f:
+            word = line.split()
+            if word[3] == "0A" and f"socket:[{word[9]}]" in links:
+                return int(word[1].split(":")[1], 16)
+    return 0
 
 
 class World:
@@ -81,24 +81,27 @@ class World:
     def __init__(self, root, with_s3):
         self.root, self.helpers, self.s3 = root, [], 0
         os.makedirs(root, exist_ok=True)
-        self.registry = free_port()
         self.data = f"{root}/data"
         with open(f"{root}/registry.yml", "w") as f:
             f.write("version: 0.1\nlog: {level: error}\n"
                     f"storage: {{filesystem: {{rootdirectory: {self.data}}}}}\n"
-                    f'http: {{addr: "127.0.0.1:{self.registry}"}}\n')
-        self.start("registry", ["docker-registry", "serve", f"{root}/registry.yml"])
+                    'http: {addr: "127.0.0.1:0"}\n')
+        self.registry = self.start("registry", ["docker-registry", "serve", f"{root}/registry.yml"])
         if with_s3:
-            self.s3 = free_port()
-            self.start("s3", [sys.executable, f"{HERE}/../conformance/s3_server.py", str(self.s3), "bucket"])
-        wait_port(self.registry)
-        if self.s3:
-            wait_port(self.s3)
+            self.s3 = self.start("s3", [sys.executable, f"{HERE}/../conformance/s3_server.py", "0", "bucket"])
         self.reg = f"127.0.0.1:{self.registry}"
 
     def start(self, name, command):
+        """Start a server that chooses its port. Returns that, when it listens."""
         with open(f"{self.root}/{name}.log", "w") as log:
-            self.helpers.append(subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "SEED_COUNT": "0"}))
+            server = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "SEED_COUNT": "0"})
+        self.helpers.append(server)
+        for _ in range(1200):
+            port = listening(server.pid) if server.poll() is None else sys.exit(f"{name} ended, see {log.name}")
+            if port:
+                return port
+            time.sleep(0.05)
+        sys.exit(f"{name} does not listen")
 
     def stop(self):
         for h in self.helpers:
