@@ -4,6 +4,8 @@
  *	pipeline.h  what the CI files of a repository do
  *	check.h     what costs a pipeline time, or does nothing
  *	codebuild.h AWS CodeBuild: start builds, follow them, stop them
+ *	github.h    GitHub's workflows: start runs, follow them, cancel them
+ *	driver.h    builds that run somewhere, whatever the service
  *	init.h      the CI files of a repository that has none
  */
 #ifndef CAIRN_CI_CI_H
@@ -11,6 +13,8 @@
 
 #include "check.h"
 #include "codebuild.h"
+#include "driver.h"
+#include "github.h"
 #include "init.h"
 #include "pipeline.h"
 #include "shell.h"

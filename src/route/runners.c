@@ -56,6 +56,10 @@ static void overlay(const struct workspace_runner *from, struct arena *a,
 	copy_str(from->name, a, &to->name);
 	copy_str(from->compute, a, &to->compute);
 	copy_str(from->environment, a, &to->environment);
+	copy_str(from->project, a, &to->project);
+	copy_str(from->region, a, &to->region);
+	copy_str(from->repository, a, &to->repository);
+	copy_str(from->workflow, a, &to->workflow);
 	copy_str(from->image, a, &to->image);
 	copy_str(from->source, a, &to->source);
 	copy_str(from->date, a, &to->date);

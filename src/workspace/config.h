@@ -165,7 +165,9 @@ struct workspace_runner {
 	unsigned line, col; /* where the name stands */
 	enum runner_driver driver;
 	str compute, environment; /* of CodeBuild */
+	str project, region;      /* of CodeBuild; where `cairn ci run` starts builds */
 	struct image_strs labels; /* of GitHub's runs-on */
+	str repository, workflow; /* of GitHub: "owner/name"; name of the workflow's file */
 	str image;
 	uint64_t vcpu;
 	uint64_t memory, disk; /* bytes */
