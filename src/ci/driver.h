@@ -93,6 +93,7 @@ struct driver_run {
 	str url;               /* for people; "" = none */
 	/* What the log said about its end; FAILED while it said nothing (driver_marks()). */
 	enum history_outcome marked;
+	bool stopped; /* it was asked to end, and nobody has to look whether it does */
 };
 
 /* How runners of that kind are driven; NULL for RUNNER_UNKNOWN. */

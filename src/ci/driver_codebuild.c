@@ -209,7 +209,7 @@ static int stop(struct driver_run *base, struct cairn_err *err)
 	struct codebuild_run *r = (struct codebuild_run *)base;
 
 	TRY(codebuild_stop(base->env->aws, region_of(base->task, base->a), base->id, err));
-	r->asked = true;
+	r->asked = base->stopped = true;
 	return 0;
 }
 

@@ -13,7 +13,6 @@ struct github_driver_run {
 	int64_t started; /* monotonic */
 	uint64_t run;    /* its number; 0 = not found yet */
 	bool asked;      /* to stop */
-	bool cancelled;  /* and GitHub knows */
 };
 
 /* --- what is sent ----------------------------------------------------------------------- */
@@ -204,9 +203,9 @@ static int look(struct driver_run *base, struct driver_state *ret, struct strbuf
 		TRY(find(r, ret, err));
 	if (!r->run)
 		return 0;
-	if (r->asked && !r->cancelled) {
+	if (r->asked && !base->stopped) {
 		TRY(github_cancel(base->env->github, r->workflow.repository, r->run, err));
-		r->cancelled = true;
+		base->stopped = true;
 	}
 	TRY(github_get(github_for(r), r->workflow.repository, r->run, a, &run, err));
 	ret->detail = run.word;
@@ -222,10 +221,10 @@ static int stop(struct driver_run *base, struct cairn_err *err)
 	struct github_driver_run *r = (struct github_driver_run *)base;
 
 	r->asked = true;
-	if (!r->run || r->cancelled)
+	if (!r->run || base->stopped)
 		return 0;
 	TRY(github_cancel(base->env->github, r->workflow.repository, r->run, err));
-	r->cancelled = true;
+	base->stopped = true;
 	return 0;
 }
 

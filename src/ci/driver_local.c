@@ -83,15 +83,20 @@ static int spawn(struct local_run *r, int out, struct cairn_err *err)
 	const struct driver_env *env = r->base.env;
 	posix_spawn_file_actions_t fa;
 	posix_spawnattr_t attr;
-	sigset_t none;
+	sigset_t none, stops;
 	int rc;
 
 	if (posix_spawn_file_actions_init(&fa) != 0 || posix_spawnattr_init(&attr) != 0)
 		CAIRN_BUG("no memory for a process");
 	sigemptyset(&none); /* this program's are blocked */
+	sigemptyset(&stops);
+	sigaddset(&stops, SIGINT);
+	sigaddset(&stops, SIGTERM);
+	(void)posix_spawnattr_setsigdefault(&attr, &stops);
 	(void)posix_spawnattr_setsigmask(&attr, &none);
 	(void)posix_spawnattr_setpgroup(&attr, 0);
-	(void)posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
+	(void)posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
+	                                              POSIX_SPAWN_SETPGROUP);
 	(void)posix_spawn_file_actions_addopen(&fa, 0, "/dev/null", O_RDONLY, 0);
 	(void)posix_spawn_file_actions_adddup2(&fa, out, 1);
 	(void)posix_spawn_file_actions_adddup2(&fa, out, 2);
@@ -110,6 +115,8 @@ static void free_run(struct driver_run *base)
 
 	if (!r)
 		return;
+	if (!r->reaped && r->pid > 0)
+		(void)kill(-r->pid, SIGKILL);
 	if (r->out >= 0)
 		close(r->out);
 	driver_run_free(base);

@@ -8,11 +8,11 @@ const struct cli_cmd cmd_ci = {
 	.name = "ci",
 	.is_group = true,
 	.group = "Pipeline",
-	.summary = "CI services: write their files, find what is slow in them",
+	.summary = "CI services: write their files, find what is slow in them, start builds",
 	.description =
 		"Knows GitHub's workflows (.github/), CodeBuild's buildspecs (buildspec*.yml), shell "
 		"scripts and Dockerfiles.",
-	.args = "init|check",
+	.args = "init|check|run",
 };
 
 struct check_opts {

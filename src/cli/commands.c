@@ -33,6 +33,7 @@ const struct cli_cmd *const cli_commands[] = {
 	&cmd_ci,
 	&cmd_ci_init,
 	&cmd_ci_check,
+	&cmd_ci_run,
 	&cmd_doctor,
 	&cmd_version,
 	&cmd_help,

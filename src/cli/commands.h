@@ -31,7 +31,7 @@ extern const struct cli_cmd cmd_report, cmd_runners;
 extern const struct cli_cmd cmd_history, cmd_images, cmd_import, cmd_inspect, cmd_rmi, cmd_tag;
 extern const struct cli_cmd cmd_copy, cmd_login, cmd_logout, cmd_pull, cmd_push, cmd_tags;
 extern const struct cli_cmd cmd_base, cmd_base_list, cmd_base_lock, cmd_base_sync, cmd_base_update;
-extern const struct cli_cmd cmd_ci, cmd_ci_check, cmd_ci_init;
+extern const struct cli_cmd cmd_ci, cmd_ci_check, cmd_ci_init, cmd_ci_run;
 extern const struct cli_cmd cmd_doctor, cmd_help, cmd_version;
 
 #endif

@@ -17,7 +17,7 @@ an Expiration an hour ahead: the service's word counts). --skew: its clock is so
 --silent: it takes connections and says nothing, as IMDS beyond its hop limit.
 
 LOG gets a line for each request. Files in LOG.d change it while it runs: "stop" and "rebalance" are
-notices, "forget" makes IMDS's tokens worthless (and is removed).
+notices, "forget" makes IMDS's tokens worthless (and is removed), "expire" makes all that was handed out worthless.
 """
 import argparse
 import base64
@@ -94,8 +94,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return now().strftime("%a, %d %b %Y %H:%M:%S GMT")
 
     def note(self, what):
+        operation = self.headers.get("X-Amz-Target", "").rpartition(".")[2]
         with open(args.log, "a", encoding="utf-8") as f:
-            f.write(f"{self.command} {self.path} {what}\n")
+            f.write(f"{self.command} {self.path} {what}{operation and ' '}{operation}\n")
 
     def answer(self, status, text="", kind="application/json"):
         body = text.encode()
@@ -136,7 +137,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         when = datetime.datetime.strptime(headers["x-amz-date"] + "+0000", "%Y%m%dT%H%M%SZ%z")
         if abs((now() - when).total_seconds()) > 300:
             return self.refuse(403, "RequestTimeTooSkewed", "your clock is wrong")
-        if end and time.monotonic() > end:
+        if (end and time.monotonic() > end) or os.path.exists(f"{steer}/expire"):
             return self.refuse(403, "ExpiredToken", "The security token is expired")
         return name
 

@@ -3,7 +3,8 @@
 It imitates StartBuild, BatchGetBuilds, StopBuild and GetLogEvents with the fields of AWS's API reference: builds
 go through their phases in time (--phase SECONDS each), write a log line a phase once they are provisioned, may be
 stopped, and no more than --builds of them run at once: then StartBuild says AccountLimitExceededException. A
-variable FAIL names the phase that fails, MEMORY the one that is killed. No build runs anything.
+variable FAIL names the phase that fails, MEMORY the one that is killed. Builds of the project "broken" fail, those of
+"hungry" are killed on SMALL machines. No build runs anything.
 """
 import json
 import time
@@ -28,6 +29,10 @@ class Build:
         self.started = time.time()
         self.stopped = None
         self.env = {v["name"]: v["value"] for v in request.get("environmentVariablesOverride", [])}
+        if request["projectName"] == "broken":
+            self.env["FAIL"] = "BUILD"
+        if request["projectName"] == "hungry" and request.get("computeTypeOverride") == "BUILD_GENERAL1_SMALL":
+            self.env["MEMORY"] = "BUILD"
 
     def last(self):
         """Index of the phase it is in, and of the one that failed."""
