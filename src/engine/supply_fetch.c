@@ -276,6 +276,20 @@ static bool all_below_there(const struct fetching *f, size_t i)
 	return true;
 }
 
+/* It waits for files below it that nobody has asked for: they are brought, too. */
+static void want_below(struct fetching *f, size_t i)
+{
+	pthread_mutex_lock(&f->lock);
+	for (size_t k = 0; k < i; k++) {
+		struct fetch_item *it = &f->items[k];
+
+		it->files = true;
+		if (it->state == LAYER_THERE && !it->dir)
+			it->state = LAYER_WANTED;
+	}
+	pthread_mutex_unlock(&f->lock);
+}
+
 /* The lock of one layer, against this and other processes; NULL: another has it. */
 static int lock_layer(struct fetch_item *it, struct cairn_err *err)
 {
@@ -324,9 +338,12 @@ static int start_layers(struct fetching *f, bool *ret_busy, struct cairn_err *er
 		if (state != LAYER_RUNNING && it->lock)
 			store_lock_free(steal_ptr(&it->lock));
 		gone = state == LAYER_GONE; /* what lies above is worth nothing without it */
-		if (state == LAYER_WANTED && i < f->n_trees &&
-		    (!it->after || all_below_there(f, i)))
+		if (state != LAYER_WANTED || i >= f->n_trees)
+			continue;
+		if (!it->after || all_below_there(f, i))
 			TRY(start_layer(it, ret_busy, err));
+		else
+			want_below(f, i);
 	}
 	return 0;
 }
