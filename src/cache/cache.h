@@ -5,6 +5,7 @@
  *	inline.h   a cache inside an image
  *	keys.h     digests over what a step reads
  *	define.h   what the steps of a graph read, and their keys before anything has run
+ *	base_fact.h  what a remote knows about a base image
  *	mount_pointer.h  what a remote keeps for a cache mount
  *	record.h   what is stored under a key
  *	remote.h   caches that machines share
@@ -14,6 +15,7 @@
 #ifndef CAIRN_CACHE_CACHE_H
 #define CAIRN_CACHE_CACHE_H
 
+#include "base_fact.h"
 #include "buildkit_config.h"
 #include "buildkit_export.h"
 #include "buildkit_hash.h"

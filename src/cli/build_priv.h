@@ -56,6 +56,7 @@ struct build_run {
 	struct remote_watch *watch;    /* likewise; never NULL */
 	struct supply *supply;
 	struct publisher *publisher;
+	struct pool *facts;         /* tells the caches about base images; NULL: nobody does */
 	struct mount_cache *mounts; /* NULL: cache mounts stay on this machine */
 	bool published;             /* it was waited for */
 	struct build_warnings *warnings;
@@ -93,6 +94,14 @@ void build_warnings_release(struct build_run *r); /* nobody else will tell them 
  * caches, which it asks again. Returns a variable for its environment that lets it tell none of
  * them a second time; owned. */
 char *build_warnings_hand_over(struct build_run *r);
+
+/* --- build_bases.c: what caches know about base images --- */
+
+/* Fits base_opts.recall; ctx is a struct build_run. */
+bool build_bases_recall(void *ctx, str ref, const struct platform *platform, struct arena *a,
+                        struct base_fact *ret);
+/* Let the caches that are written know those of this build, in the background. */
+void build_bases_tell(struct build_run *r);
 
 /* --- build_buildkit.c: BuildKit's caches --- */
 

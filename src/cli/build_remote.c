@@ -231,6 +231,8 @@ int build_remote_finish(struct build_run *r, unsigned n_steps, int result, struc
 	r->published = true;
 	if (result != CAIRN_E_CANCELLED)
 		got = publisher_finish(r->publisher, &wait, &failure);
+	if (got == 0 && r->facts)
+		pool_wait(r->facts);
 	if (got == CAIRN_E_CANCELLED)
 		got = finish_interrupted(r, &wait, &failure);
 	if (got == 0 || result == CAIRN_E_CANCELLED)
@@ -256,6 +258,7 @@ void build_remote_free(struct build_run *r)
 	vec_free(&r->inlined);
 	mount_cache_free(r->mounts);
 	pool_free(r->net_pool);
+	pool_free(r->facts);
 	supply_free(r->supply);
 	build_buildkit_free(r);
 	build_caches_free(r->caches);

@@ -319,6 +319,8 @@ static int open_bases(struct build_run *r, struct cairn_err *err)
 	settings_session(r->ctx, true, &bopts.net);
 	bopts.pinned = pinned;
 	bopts.pinned_ctx = r->lock;
+	bopts.recall = build_bases_recall;
+	bopts.recall_ctx = r;
 	bopts.cancel_fd = r->cancel_fd;
 	bopts.warn = warn_base;
 	bopts.ctx = r;
@@ -411,8 +413,10 @@ static int execute(struct build_run *r, struct engine_image *im, struct cairn_er
 
 	if (engine_work(r->build)) {
 		interrupt_watch(r->interrupt);
-		if (r->publisher)
+		if (r->publisher) {
 			publisher_check(r->publisher);
+			build_bases_tell(r);
+		}
 	}
 	got = engine_run(r->build, im, err);
 	cause = interrupt_cause(r->interrupt);

@@ -358,7 +358,7 @@ static int from_registry(struct bases *b, const struct wanted *w, struct registr
 	}
 	if (!i) {
 		if (resolve(&r, err) < 0)
-			return fail_resolve(b, w, err);
+			return err->code;
 		TRY(keep(b, w, &r, err));
 		i = vec_last(&b->images);
 	}
@@ -407,6 +407,33 @@ void base_prefetch(void *ctx, const str *refs, const struct platform *platforms,
 	free(all);
 }
 
+/* Where nobody is reached, what a cache remembers is enough for keys, and so for hits. */
+static bool recall(struct bases *b, const struct wanted *w, struct arena *a, struct graph_base *ret,
+                   const struct cairn_err *why)
+{
+	cleanup_free char *text = NULL;
+	const struct digest *want = &w->ref.digest;
+	char name[REFERENCE_TEXT_MAX], seen[CLOCK_TEXT_MAX];
+	struct cairn_err ignored;
+	struct base_fact f = { 0 };
+
+	if (why->code != CAIRN_E_TRANSIENT || b->opts.pull || !b->opts.recall ||
+	    !b->opts.recall(b->opts.recall_ctx, w->text, w->platform, a, &f))
+		return false;
+	if (!digest_none(want) && !digest_eq(want, &f.index) && !digest_eq(want, &f.manifest))
+		return false;
+	ret->config = arena_new_of(a, struct image_config);
+	if (image_config_parse(a, f.config, ret->config, &ignored) < 0)
+		return false;
+	ret->config_digest = digest_of(f.config.ptr, f.config.len);
+	ret->names[0] = f.index;
+	ret->names[1] = f.manifest;
+	text = xasprintf("%s; what a cache remembers of %s is used, as of %s", why->msg,
+	                 reference_familiar(&w->ref, name), clock_text(f.seen, seen));
+	b->opts.warn(b->opts.ctx, str_of(text));
+	return true;
+}
+
 int base_resolve(void *ctx, struct arena *arena, str ref, const struct platform *platform,
                  struct graph_base *ret, struct cairn_err *err)
 {
@@ -429,7 +456,8 @@ int base_resolve(void *ctx, struct arena *arena, str ref, const struct platform 
 	}
 	r = from_registry(b, &w, &img, err);
 	tell_notes(b);
-	TRY(r);
+	if (r < 0)
+		return recall(b, &w, arena, ret, err) ? 0 : fail_resolve(b, &w, err);
 	ret->config = arena_new_of(arena, struct image_config);
 	ret->config_digest = img->manifest.config.digest;
 	ret->names[0] = img->top_digest;

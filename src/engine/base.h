@@ -14,6 +14,7 @@
 #ifndef CAIRN_ENGINE_BASE_H
 #define CAIRN_ENGINE_BASE_H
 
+#include "cache/cache.h"
 #include "graph/graph.h"
 #include "registry/registry.h"
 #include "store/store.h"
@@ -30,6 +31,11 @@ struct base_opts {
 	/* The digest that a tag is pinned to (cairn.lock); false: to none. NULL: no tag is. */
 	bool (*pinned)(void *ctx, const struct reference *ref, struct digest *ret);
 	void *pinned_ctx;
+	/* Asked when the registry of an image cannot be reached: does somebody remember its config?
+	 * *ret lives in a. Any failure is "no". NULL: nobody is there. */
+	bool (*recall)(void *ctx, str ref, const struct platform *platform, struct arena *a,
+	               struct base_fact *ret);
+	void *recall_ctx;
 	int cancel_fd; /* readable when the user wants to stop; -1 = never */
 	/* One line for the user, from the main thread; never NULL. */
 	void (*warn)(void *ctx, str text);

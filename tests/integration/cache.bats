@@ -475,6 +475,29 @@ build_with_dead() { # TYPE PORT
 	[[ $output == *"3 cached, 1 run"* ]]
 }
 
+# The cache is in one registry, the base image in another, which goes away.
+@test "a base image whose registry is away: what hits is there" {
+	local cache base=$REG away=$REGISTRY
+	start_registry
+	cache=(--cache-to "type=registry,ref=$REG/cache,mode=max" --cache-from "type=registry,ref=$REG/cache")
+	steps() { printf 'FROM %s\nRUN echo one >/one\nCOPY a.txt /\n%s\n' "$base/base:1" "$*"; }
+	build_ok "${cache[@]}" --iidfile "$OUT/id" < <(steps)
+	stop_server "$away"
+	machine two
+	build_ok "${cache[@]}" --iidfile "$OUT/id" < <(steps)
+	[[ $output == *"3 cached, 0 run"* && $output == *"what a cache remembers of $base/base:1 is used, as of 20"* ]]
+	cmp "$OUT/id" "$BATS_TEST_TMPDIR/out-one/id"
+	echo changed >"$CTX/a.txt"
+	build_ok "${cache[@]}" < <(steps)
+	[[ $output == *"2 cached, 1 run"* ]]
+	build_fails "${cache[@]}" < <(steps 'RUN cat /a.txt')
+	[[ $output == *"$base"* ]]
+	build_fails --pull "${cache[@]}" < <(steps)
+	machine three # one that knows of no cache
+	build_fails < <(steps)
+	[[ $output == *"it is not in the store either"* ]]
+}
+
 @test "a push that fails says so; the image is kept" {
 	build_fails --push -t "$NOBODY/app:1" < <(dockerfile)
 	[[ $output == *"push to $NOBODY/app: "* ]]

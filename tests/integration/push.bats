@@ -473,7 +473,7 @@ make_built() {
 	[ "$("$CAIRN" run --rm "$REG/back:7" echo hi)" = hi ]
 
 	# an old one has links between folders, and what it says is checked
-	mkdir old && tar -C old -xf skopeo.tar
+	mkdir old && tar -C old -xf skopeo.tar && chmod -R u+w old
 	(cd old && for f in *.tar; do
 		mkdir "d-${f%.tar}" "e-${f%.tar}" && mv "$f" "d-${f%.tar}/layer.tar"
 		ln -s "../d-${f%.tar}/layer.tar" "e-${f%.tar}/layer.tar"
