@@ -4,8 +4,9 @@
 load common
 
 setup() {
-	need_tools python3 git
+	need_tools python3 git jq pgrep
 	setup_suite_dirs
+	unset GH_TOKEN
 	git init -q -b main .
 	git config user.name t
 	git config user.email t@example.com
