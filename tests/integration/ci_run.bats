@@ -10,7 +10,6 @@ setup() {
 	git init -q -b main .
 	git config user.name t
 	git config user.email t@example.com
-	LOCAL=
 }
 
 # Images without a runner would rather go anywhere than here: 9 USD a minute.
