@@ -6,6 +6,7 @@
 #include "exit.h"
 #include "history_share.h"
 #include "machine.h"
+#include "route/route.h"
 #include "util/clock.h"
 #include "util/log.h"
 
@@ -128,6 +129,61 @@ static void set_steps(const struct report *rep, struct arena *a, struct history_
 	}
 }
 
+/* --- money and predictions ------------------------------------------------------------------ */
+
+#define PREDICT_FROM 50 /* newest records of the image */
+
+/* What the machine costs, where its name is known. */
+static void set_cost(const struct runner *runner, struct history_build *b)
+{
+	if (!runner)
+		return;
+	b->runner.driver = str_of(runner_driver_name(runner->c.driver));
+	b->runner.spot = runner->c.spot;
+	b->cost = route_price(runner, b->queue_ns + b->wall_ns);
+}
+
+/* What would have been said before the build, of the steps that ran, from the records before it. */
+static void set_prediction(struct build_run *r, const struct runner *runner,
+                           struct history_build *b)
+{
+	struct history_query q = {
+		.image = b->image, .limit = PREDICT_FROM, .steps = true, .worked = true
+	};
+	cleanup_history struct history *h = NULL;
+	cleanup_predictor struct predictor *p = NULL;
+	struct history_build *known;
+	struct cairn_err ignored;
+	struct route_work w;
+	struct prediction got;
+	size_t n;
+
+	predict_work_of(b, r->a, &w);
+	if (!w.n_steps || history_open(r->ctx->home, true, &h, &ignored) < 0 ||
+	    history_find(h, &q, r->a, &known, &n, &ignored) < 0 || !n)
+		return;
+	p = predictor_new(known, n);
+	predict(p, &w, b->runner.cpus, &got);
+	b->predicted_ns = got.run_ns;
+	b->predicted_memory = got.enough ? got.memory : 0;
+	b->predicted_cost = runner ? route_price(runner, got.run_ns) : 0;
+}
+
+static void set_route(struct build_run *r, struct history_build *b)
+{
+	const char *name = ctx_env(r->ctx->envp, "CAIRN_RUNNER");
+	cleanup_runners struct runners *runners = NULL;
+	const struct runner *runner = NULL;
+	struct cairn_err ignored;
+
+	if (name && runners_load(r->ctx->config, &runners, &ignored) == 0)
+		runner = runners_get(runners, str_of(name));
+	b->fallback = str_of(ctx_env(r->ctx->envp, "CAIRN_FALLBACK"));
+	set_cost(runner, b);
+	if (engine_ran(r->build))
+		set_prediction(r, runner, b);
+}
+
 static void make(struct build_run *r, int result, const struct cairn_err *why,
                  struct history_build *b)
 {
@@ -144,6 +200,9 @@ static void make(struct build_run *r, int result, const struct cairn_err *why,
 	b->outcome = outcome_of(&rep, result, why);
 	build_history_machine(r->ctx->envp, r->ctx->home, r->a, &b->runner);
 	set_steps(&rep, r->a, b);
+	b->pulled = atomic_load(&r->traffic.received);
+	b->pushed = atomic_load(&r->traffic.sent);
+	set_route(r, b);
 }
 
 /* --- other machines ---------------------------------------------------------------------- */

@@ -52,6 +52,13 @@ struct cli_build_opts {
 int build_run(const struct cli_build_opts *o, struct cairn_ctx *ctx, int *ret_status,
               struct cairn_err *err);
 
+/* Plan the build and hand over what it would do and why, to `use`; nothing runs. The report and
+ * what it points to live as long as that call. Fails as build_run(). */
+struct report;
+int build_planned(const struct cli_build_opts *o, struct cairn_ctx *ctx,
+                  void (*use)(void *use_ctx, const struct report *r), void *use_ctx,
+                  struct cairn_err *err);
+
 /* Plan the build and print what it would do and why; nothing runs. Fails as build_run(). */
 int build_explain(const struct cli_build_opts *o, struct cairn_ctx *ctx, bool json,
                   struct cairn_err *err);

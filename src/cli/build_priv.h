@@ -49,6 +49,7 @@ struct build_run {
 	size_t n_insecure;
 	atomic_bool net_cancel, net_stop_reading;
 	struct registry_session *net;
+	struct http_traffic traffic; /* of net and of the bases */
 	struct pool *net_pool;
 	struct build_caches *caches;
 	struct build_imports *imports; /* in a; NULL until they were asked for */

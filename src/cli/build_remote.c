@@ -82,6 +82,7 @@ static void open_session(struct build_run *r)
 	settings_session(r->ctx, true, &o);
 	o.cancel = &r->net_cancel;
 	o.stop_reading = &r->net_stop_reading;
+	o.traffic = &r->traffic;
 	o.warn = NULL; /* bases tell it */
 	if (r->n_insecure) {
 		hosts = arena_array(r->a, struct registry_host_settings, r->n_insecure + o.n_hosts);

@@ -317,6 +317,7 @@ static int open_bases(struct build_run *r, struct cairn_err *err)
 	bopts.pool = r->pool;
 	bopts.pull = r->o->pull;
 	settings_session(r->ctx, true, &bopts.net);
+	bopts.net.traffic = &r->traffic;
 	bopts.pinned = pinned;
 	bopts.pinned_ctx = r->lock;
 	bopts.recall = build_bases_recall;
@@ -507,7 +508,8 @@ static int build_once(struct build_run *template, int *ret_status, bool *ret_aga
 	return got;
 }
 
-int build_explain(const struct cli_build_opts *o, struct cairn_ctx *ctx, bool json,
+int build_planned(const struct cli_build_opts *o, struct cairn_ctx *ctx,
+                  void (*use)(void *use_ctx, const struct report *r), void *use_ctx,
                   struct cairn_err *err)
 {
 	struct build_run r = { .o = o, .ctx = ctx, .explain = true, .watch = remote_watch_new() };
@@ -520,13 +522,34 @@ int build_explain(const struct cli_build_opts *o, struct cairn_ctx *ctx, bool js
 		got = plan(&r, err);
 	if (got == 0)
 		got = build_report_planned(&r, &rep, err);
-	if (got == 0 && json)
-		build_report_json(&rep, ctx->out);
-	else if (got == 0)
-		build_report_print(&rep, ctx->color_out, ctx->out);
+	if (got == 0)
+		use(use_ctx, &rep);
 	run_done(&r);
 	remote_watch_free(r.watch);
 	return got;
+}
+
+struct shown {
+	struct cairn_ctx *ctx;
+	bool json;
+};
+
+static void show_planned(void *ctx, const struct report *r)
+{
+	const struct shown *s = ctx;
+
+	if (s->json)
+		build_report_json(r, s->ctx->out);
+	else
+		build_report_print(r, s->ctx->color_out, s->ctx->out);
+}
+
+int build_explain(const struct cli_build_opts *o, struct cairn_ctx *ctx, bool json,
+                  struct cairn_err *err)
+{
+	struct shown s = { ctx, json };
+
+	return build_planned(o, ctx, show_planned, &s, err);
 }
 
 #define ATTEMPTS 3 /* each costs only the steps that the one before did not finish */

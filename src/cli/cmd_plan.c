@@ -1,6 +1,7 @@
 #include "commands.h"
 #include "ctx.h"
 #include "plan_print.h"
+#include "plan_reasons.h"
 #include "plan_run.h"
 #include "util/num.h"
 
@@ -28,20 +29,9 @@ static const unsigned drivers[] = {
 	[FORMAT_CODEBUILD] = PLAN_CODEBUILD_DRIVERS,
 };
 
-static int explain(const struct plan_run *r, const struct plan_route *route, const char *name,
-                   struct cairn_err *err)
-{
-	const struct plan_image *i = plan_get(r->plan, str_of(name));
-
-	if (!i)
-		return cairn_fail(err, CAIRN_E_NOT_FOUND, "there is no image '%s' in the plan",
-		                  name);
-	plan_print_image(r->plan, route, i, r->ctx->out);
-	return 0;
-}
-
+/* one: of --explain, or NULL */
 static int show(const struct plan_run *r, const struct plan_route *route,
-                const struct plan_command *o, struct cairn_err *err)
+                const struct plan_command *o, const struct plan_image *one, struct cairn_err *err)
 {
 	struct cairn_ctx *ctx = r->ctx;
 	struct plan_github to = { ctx_env(ctx->envp, "GITHUB_OUTPUT"),
@@ -49,8 +39,10 @@ static int show(const struct plan_run *r, const struct plan_route *route,
 		                  ctx_env(ctx->envp, "GITHUB_RUN_ID"),
 		                  ctx_env(ctx->envp, "GITHUB_RUN_ATTEMPT") };
 
-	if (o->explain)
-		return explain(r, route, o->explain, err);
+	if (one && !o->json) {
+		plan_print_image(r->plan, route, one, ctx->out);
+		return 0;
+	}
 	switch (o->json ? FORMAT_JSON : o->format) {
 	case FORMAT_JSON:
 		plan_print_json(r->plan, route, ctx->out);
@@ -73,6 +65,7 @@ static int run(struct cli_call *call, struct cairn_err *err)
 	cleanup_plan_route struct plan_route *route = NULL;
 	struct plan_run r cleanup_plan_run = { 0 };
 	struct plan_route_opts ro = { .home = call->ctx->home };
+	struct plan_image *one = NULL;
 
 	if (o->budget) {
 		if (num_money(str_of(o->budget), &ro.goal.budget, err) < 0)
@@ -91,7 +84,14 @@ static int run(struct cli_call *call, struct cairn_err *err)
 	ro.n_remotes = r.caches->n;
 	ro.net = r.net_pool;
 	TRY(plan_route_make(&ro, &route, err));
-	return show(&r, route, o, err);
+	if (o->explain) {
+		one = plan_get(r.plan, str_of(o->explain));
+		if (!one)
+			return cairn_fail(err, CAIRN_E_NOT_FOUND,
+			                  "there is no image '%s' in the plan", o->explain);
+		plan_reasons(&r, one);
+	}
+	return show(&r, route, o, one, err);
 }
 
 #define T struct plan_command
@@ -104,7 +104,7 @@ static const struct cli_opt opts[] = {
 	  .help = "Take the fastest runner that costs no more than this an image, not the cheapest" },
 	SETTINGS_OPTION(T, plan.config),
 	{ "explain", 0, OPT_STRING(T, explain), .arg = "IMAGE",
-	  .help = "Tell everything about one image" },
+	  .help = "Tell everything about one image, and why each step runs" },
 	{ "format", 0, OPT_ENUM(T, format, formats), .arg = "table|json|github|codebuild",
 	  .help = "How to print: for people, as JSON, for GitHub Actions, as a batch of CodeBuild" },
 	{ "json", 0, OPT_FLAG(T, json), .help = "Print JSON" },

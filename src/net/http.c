@@ -251,8 +251,21 @@ struct counter {
 	const struct http_sink *sink;
 	const struct http_source *source;
 	const struct http_guard *guard;
+	struct http_traffic *traffic;
 	bool delivered;
 };
+
+static void count_received(struct http_traffic *t, size_t n)
+{
+	if (t)
+		(void)atomic_fetch_add_explicit(&t->received, n, memory_order_relaxed);
+}
+
+static void count_sent(struct http_traffic *t, size_t n)
+{
+	if (t)
+		(void)atomic_fetch_add_explicit(&t->sent, n, memory_order_relaxed);
+}
 
 static int count_begin(void *ctx, const struct http_response *r, struct cairn_err *err)
 {
@@ -268,6 +281,7 @@ static int count_write(void *ctx, const void *p, size_t n, struct cairn_err *err
 
 	if (n)
 		k->delivered = true;
+	count_received(k->traffic, n);
 	rc = k->sink->write(k->sink->ctx, p, n, err);
 	heard(k->guard, true); /* after it: a slow sink is not the other end's fault */
 	return rc;
@@ -279,6 +293,8 @@ static int count_read(void *ctx, uint64_t offset, void *p, size_t n, size_t *ret
 	struct counter *k = ctx;
 	int rc = k->source->read(k->source->ctx, offset, p, n, ret_n, err);
 
+	if (rc == 0)
+		count_sent(k->traffic, *ret_n);
 	heard(k->guard, false);
 	return rc;
 }
@@ -348,7 +364,7 @@ static int follow(struct http_client *c, const struct http_request *req, struct 
 int http_send(struct http_client *c, const struct http_request *req, struct http_response *r,
               struct cairn_err *err)
 {
-	struct counter counter = { req->sink, req->source, guard_of(c), false };
+	struct counter counter = { req->sink, req->source, guard_of(c), c->opts.traffic, false };
 	struct http_sink sink = { count_begin, count_write, &counter };
 	struct http_source source = { 0, count_read, &counter };
 	struct http_request counted = *req;
@@ -366,6 +382,8 @@ int http_send(struct http_client *c, const struct http_request *req, struct http
 	for (;;) {
 		int rc = follow(c, &counted, r, err), wait;
 
+		count_received(counter.traffic, r->body.len);
+		count_sent(counter.traffic, req->source ? 0 : req->body.len);
 		if (req->once)
 			return rc;
 		if (rc == 0 && !http_status_transient(r->status))

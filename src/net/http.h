@@ -135,6 +135,11 @@ struct http_transport {
 	void (*free)(struct http_transport *t);
 };
 
+/* Bytes of bodies that moved, of all answers and all attempts. */
+struct http_traffic {
+	atomic_ullong received, sent;
+};
+
 struct http_opts {
 	struct http_transport *transport; /* owned by the client; NULL = libcurl */
 	unsigned attempts;                /* tries of one request in all, >= 1 */
@@ -148,6 +153,7 @@ struct http_opts {
 	/* The same for requests with a sink alone: what is on its way to us is not wanted any more,
 	 * what is sent goes on. May be NULL. */
 	const atomic_bool *stop_reading;
+	struct http_traffic *traffic; /* counted here; borrowed; may be NULL */
 };
 #define HTTP_OPTS_INIT                                                                       \
 	{                                                                                    \

@@ -151,3 +151,24 @@ travels() { # CACHE: what A measured B predicts with
 	echo two >base/src/a
 	[ "$(route base .basis)" = "1 build" ]
 }
+
+@test "--explain tells why each step runs, as explain --dry-run does" {
+	printf 'FROM scratch\nCOPY src /base\nCOPY other /other\n' >base/Dockerfile
+	echo o >base/other
+	"$CAIRN" up -q base
+	echo two >base/other
+	run "$CAIRN" plan --explain base
+	[[ $output == *"cached     "*"COPY src /base"*"would run  "*"COPY other /other"*"other changed"* ]]
+	[ "$("$CAIRN" plan --explain base --json | jq -r '.images[] | select(.name == "base") | .steps[1].reasons[0]')" = "other changed" ]
+}
+
+@test "a record has what moved, what it cost, what was predicted and why it was here" {
+	printf 'cache: local://%s\nrunners:\n  mine: {driver: github, labels: x, vcpu: 2, memory: 4g, disk: 9g, price: "0.5"}\n' "$BATS_TEST_TMPDIR/cache" >cairn.yaml
+	export CAIRN_RUNNER=mine
+	CAIRN_FALLBACK="out of memory on small" "$CAIRN" build -q -t base base
+	echo two >base/src/a
+	"$CAIRN" build -q -t base base
+	run "$CAIRN" report --json
+	[ "$(jq -c '[.builds[] | [.runner, .cost_micro_usd, .predicted_ns > 0, .fallback]]' <<<"$output")" = \
+		'[["mine",500000,true,""],["mine",500000,false,"out of memory on small"]]' ]
+}
