@@ -138,9 +138,9 @@ static void compare_context(struct comparing *c, const struct plan_context *cont
 	const struct layer_entry *all;
 	size_t n = 0, hint = SIZE_MAX, dir;
 
+	strbuf_init(&path, SIZE_MAX / 4);
 	if (!context->context)
 		return;
-	strbuf_init(&path, SIZE_MAX / 4);
 	if (context->dir.len && !str_is(context->dir, "."))
 		strbuf_printf(&path, "%.*s/", STR(context->dir));
 	dir = path.len;
