@@ -16,6 +16,7 @@ static int run(struct cli_call *call, struct cairn_err *err)
 
 #define T struct cli_run_opts
 
+static const char *const pulls[] = { "missing", "always", "never", NULL };
 static const char *const networks[] = { "host", "none", NULL };
 
 static const struct cli_opt opts[] = {
@@ -28,6 +29,9 @@ static const struct cli_opt opts[] = {
 	          "the command's" },
 	{ "network", 0, OPT_ENUM(T, network, networks),
 	  .help = "The host's network (default), or none" },
+	{ "pull", 0, OPT_ENUM(T, pull, pulls),
+	  .help = "Get the image from its registry: missing (default: when the store lacks it), "
+	          "always, never" },
 	{ "rm", 0, OPT_FLAG(T, rm),
 	  .help = "Accepted: what the command changes is always thrown away" },
 	{ "tty", 't', OPT_FLAG(T, tty),
@@ -45,7 +49,6 @@ static const struct cli_opt opts[] = {
 	{ "platform", 0, OPT_UNSUPPORTED(true, "") },
 	{ "privileged", 0, OPT_UNSUPPORTED(false, "") },
 	{ "publish", 'p', OPT_UNSUPPORTED(true, "the network is the host's, ports need none") },
-	{ "pull", 0, OPT_UNSUPPORTED(true, "") },
 	{ 0 },
 };
 
@@ -62,8 +65,8 @@ const struct cli_cmd cmd_run = {
 	.description =
 		"For trying out what was built: the command runs in the sandbox of RUN steps, on the "
 		"image's layers and a throw-away layer. Nothing it changes is kept, and nothing runs on "
-		"after it. Layers that a build left at a registry, because nothing needed them, are "
-		"fetched first.\n\n"
+		"after it. An image that the store lacks is pulled, and layers that a build left at a "
+		"registry, because nothing needed them, are fetched first.\n\n"
 		"Exits with the command's exit code, 128 + N when signal N ended it, and 125 when cairn "
 		"could not start it (127: there is no such command, 126: it cannot be executed).",
 	.args = "[OPTIONS] IMAGE [COMMAND [WORD...]]",

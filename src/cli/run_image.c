@@ -5,8 +5,10 @@
 #include "engine/engine.h"
 #include "image_lookup.h"
 #include "layer/layer.h"
+#include "pull.h"
 #include "run_fetch.h"
 #include "run_opts.h"
+#include "settings.h"
 #include "util/fs.h"
 
 #define FILE_MAX (64 * 1024) /* bytes of resolv.conf and hosts */
@@ -118,13 +120,38 @@ static int open_drivers(struct running *r, struct cairn_err *err)
 	return sandbox_host_new(&ho, &r->host, err);
 }
 
+/* The image by its name; pulled as o->pull says. The command that runs next has its signals as
+ * they were. */
+static int find_image(struct running *r, const struct cli_run_opts *o, struct cli_call *call,
+                      struct cairn_err *err)
+{
+	const struct platform platform = platform_host();
+	const struct pull_request request = { call->argv, 1, &platform, false };
+	struct pulled pulled;
+	sigset_t was;
+	int rc;
+
+	if (o->pull != RUN_PULL_ALWAYS) {
+		rc = image_lookup(r->store, call->argv[0], &r->hit, err);
+		if (rc != CAIRN_E_NOT_FOUND || o->pull == RUN_PULL_NEVER)
+			return rc;
+	}
+	TRY(settings_load(call->ctx, NULL, ".", err));
+	(void)pthread_sigmask(SIG_SETMASK, NULL, &was);
+	rc = pull_images(call->ctx, &request, r->a, &pulled, err);
+	(void)pthread_sigmask(SIG_SETMASK, &was, NULL);
+	if (rc < 0)
+		return cairn_wrap(err, "pull image '%s'", call->argv[0]);
+	return image_lookup(r->store, call->argv[0], &r->hit, err);
+}
+
 static int prepare(struct running *r, const struct cli_run_opts *o, struct cli_call *call,
                    struct cairn_err *err)
 {
 	struct rootfs_request req = { 0 };
 	struct unpacked layers = { .store = r->store };
 
-	TRY(image_lookup(r->store, call->argv[0], &r->hit, err));
+	TRY(find_image(r, o, call, err));
 	TRY(image_read_config(r->store, &r->hit.image.config, r->a, &r->config, NULL, err));
 	TRY(run_fetch(call->ctx, &r->hit.image, call->argv[0], err));
 	layers.diff_ids = r->hit.image.diff_ids;

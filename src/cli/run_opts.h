@@ -9,6 +9,12 @@ enum run_network {
 	RUN_NETWORK_NONE,
 };
 
+enum run_pull {
+	RUN_PULL_MISSING, /* images that the store lacks */
+	RUN_PULL_ALWAYS,
+	RUN_PULL_NEVER,
+};
+
 struct cli_run_opts {
 	struct cli_list env;     /* NAME=VALUE, or NAME: the value of cairn's environment */
 	const char *user;        /* NULL: the image's */
@@ -16,6 +22,7 @@ struct cli_run_opts {
 	const char *entrypoint;  /* NULL: the image's; "" none. Its CMD is then not used */
 	struct cli_list volumes; /* HOST:INSIDE[:ro|:rw] */
 	enum run_network network;
+	enum run_pull pull;
 	bool rm, interactive, tty; /* accepted: always so */
 };
 
@@ -25,7 +32,7 @@ struct cli_run_opts {
  * ret_exit  exit code of the command, 128 + signal when one ended it
  *
  * Fails before the command could run: CAIRN_E_NOT_FOUND (image, user, command),
- * CAIRN_E_DENIED (this machine cannot), CAIRN_E_USAGE (a bad value). */
+ * CAIRN_E_DENIED (this machine cannot), CAIRN_E_USAGE (a bad value), and as pull_images(). */
 int run_image(const struct cli_run_opts *o, struct cli_call *call, int *ret_exit,
               struct cairn_err *err);
 

@@ -119,6 +119,24 @@ mark() { # OPTION...: the base's mark as a step sees it
 	[[ $output == *"Dockerfile:1: base image '$REG/app:1'"*"cairn import"* ]]
 }
 
+@test "cairn run pulls an image that the store lacks" {
+	run "$CAIRN" run --pull=never "$REG/app:1" cat /mark
+	[ "$status" -eq 125 ]
+	[[ $output == *"no image '$REG/app:1' in the store"* ]]
+	run "$CAIRN" run "$REG/none:1" true
+	[ "$status" -eq 125 ]
+	[[ $output == *"pull image '$REG/none:1'"* ]]
+	[ "$("$CAIRN" run "$REG/app:1" cat /mark 2>/dev/null)" = 1 ]
+	seed two app:1
+	[ "$("$CAIRN" run "$REG/app:1" cat /mark 2>/dev/null)" = 1 ]
+	[ "$("$CAIRN" run --pull=always "$REG/app:1" cat /mark 2>/dev/null)" = 2 ]
+	stop_server "$REGISTRY"
+	[ "$("$CAIRN" run "$REG/app:1" cat /mark 2>&1)" = 2 ]
+	run "$CAIRN" run --pull=always "$REG/app:1" cat /mark
+	[ "$status" -eq 125 ]
+	[[ $output == *"pull image '$REG/app:1'"* ]]
+}
+
 @test "--pull notices a tag that has moved, and needs the registry" {
 	[ "$(mark)" = 1 ]
 	seed two app:1
