@@ -85,7 +85,7 @@ static json_t *matrix(const struct plan *p, const struct plan_route *r,
 		                          o ? json_str(o->runner->c.name) : json_string(""));
 		(void)json_object_set_new(e, "runs_on", runs_on(o, to));
 		(void)json_object_set_new(e, "expected_seconds",
-		                          json_integer(o ? (json_int_t)(o->time / SECOND) : 0));
+		                          json_integer(o ? (json_int_t)(o->time / SECOND) + 1 : 0));
 		(void)json_array_append_new(list, e);
 	}
 	(void)json_object_set_new(j, "include", list);

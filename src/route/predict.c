@@ -335,9 +335,10 @@ static void needs(const build_list *l, const struct route_work *w, struct predic
 	ret->disk = disk ? 3 * disk : priors[w->category].disk; /* layers, their blobs, a margin */
 }
 
-/* Median of builds like it: of its category, and of its base image where there are such. */
-static double similar(const struct predictor *p, const struct route_work *w, double cpus,
-                      char basis[96])
+/* Median of builds like it: of its category, and of its base image where there are such. Without
+ * any: the category's prior when its steps are not known either, else false. */
+static bool similar(const struct predictor *p, const struct route_work *w, double cpus,
+                    char basis[96], double *ret)
 {
 	double v[64];
 	size_t n = 0;
@@ -358,12 +359,14 @@ static double similar(const struct predictor *p, const struct route_work *w, dou
 				                b->runner.cpus ? b->runner.cpus : 1, cpus,
 				                PRIOR_SERIAL);
 		}
-	if (!n) {
-		(void)snprintf(basis, 96, "prior: %s", category);
-		return scaled((double)priors[w->category].build, PRIOR_CPUS, cpus, PRIOR_SERIAL);
+	if (n) {
+		(void)snprintf(basis, 96, "prior: %zu build%s like it", n, n == 1 ? "" : "s");
+		*ret = median(v, n);
+		return true;
 	}
-	(void)snprintf(basis, 96, "prior: %zu build%s like it", n, n == 1 ? "" : "s");
-	return median(v, n);
+	(void)snprintf(basis, 96, "prior: %s", category);
+	*ret = scaled((double)priors[w->category].build, PRIOR_CPUS, cpus, PRIOR_SERIAL);
+	return !w->n_steps;
 }
 
 static void set_basis(struct prediction *ret)
@@ -387,8 +390,7 @@ void predict(const struct predictor *p, const struct route_work *w, unsigned vcp
 	*ret = (struct prediction){ .n_builds = l ? l->len : 0 };
 	needs(l, w, ret);
 	known = beside(l, &share, &rest);
-	if (!known && (w->all_steps || !w->n_steps)) {
-		sum = similar(p, w, cpus, ret->basis);
+	if (!known && (w->all_steps || !w->n_steps) && similar(p, w, cpus, ret->basis, &sum)) {
 		ret->longest = (uint64_t)sum / 3;
 		ret->run_ns = (uint64_t)sum;
 		return;

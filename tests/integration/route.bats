@@ -52,6 +52,7 @@ route() { # IMAGE FILTER
 @test "--budget: the fastest within it" {
 	runners 'slow: {driver: github, labels: s, vcpu: 2, memory: 7g, disk: 14g, price: "0.001"}' \
 		'fast: {driver: github, labels: f, vcpu: 64, memory: 7g, disk: 14g, price: "0.02"}'
+	echo 'RUN ["/long"]' >>base/Dockerfile
 	[ "$(route app .runner)" = slow ]
 	[ "$("$CAIRN" plan --json --budget 1 | jq -r '.images[0].route.runner')" = fast ]
 	run "$CAIRN" plan --budget much

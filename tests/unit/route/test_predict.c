@@ -187,6 +187,27 @@ void test_predict__priors(void **state)
 	}
 }
 
+/* What a new image's steps are is known before it was built once. */
+void test_predict__few_steps_of_a_new_image(void **state)
+{
+	struct route_step copy = { .name = S("COPY . ."), .kind = S("copy"), .bytes = 1 << 20 };
+	struct route_work w = { .image = S("new"),
+		                .category = IMAGE_LIGHT,
+		                .all_steps = true,
+		                .steps = &copy,
+		                .n_steps = 1 };
+	cleanup_predictor struct predictor *p = predictor_new(NULL, 0);
+	struct prediction got;
+
+	(void)state;
+	predict(p, &w, 2, &got);
+	assert_true(got.run_ns < (uint64_t)(5 * SEC));
+	assert_string_equal(got.basis, "prior: light");
+	copy.kind = S("run");
+	predict(p, &w, 2, &got);
+	assert_true(got.run_ns > (uint64_t)(5 * SEC));
+}
+
 void test_predict__like_it(void **state)
 {
 	cleanup_arena struct arena *a = arena_new();
