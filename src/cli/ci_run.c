@@ -515,7 +515,10 @@ int ci_run_prepare(struct ci *c, struct plan_run *plan, const struct ci_opts *o,
 {
 	struct plan_route_opts ro = { .plan = plan->plan,
 		                      .config = plan->ctx->config,
-		                      .home = plan->ctx->home };
+		                      .home = plan->ctx->home,
+		                      .remotes = plan->caches->remotes,
+		                      .n_remotes = plan->caches->n,
+		                      .net = plan->net_pool };
 
 	*c = (struct ci){ .plan = plan, .opts = o };
 	TRY(plan_route_make(&ro, &c->route, err));

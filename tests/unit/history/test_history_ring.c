@@ -10,8 +10,7 @@ static struct history_build record(struct history_step *s, size_t text)
 	struct cairn_err err;
 
 	memset(long_text, 'x', sizeof(long_text));
-	s->name = str_n(long_text, text);
-	s->kind = S("run");
+	*s = (struct history_step){ .name = str_n(long_text, text), .kind = S("run") };
 	assert_ok(history_id(&b, &err));
 	return b;
 }
