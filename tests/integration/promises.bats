@@ -105,6 +105,8 @@ unnamed_blobs() { # REPOSITORY
 	    return json.load(urllib.request.urlopen(r))
 	named, described = set(), set()
 	for tag in get("tags/list")["tags"]:
+	    if tag.startswith("cairn.pointer-"): # not an entry
+	        continue
 	    m = get("manifests/" + tag)
 	    named |= {l["digest"] for l in m["layers"]}
 	    for l in json.loads(m["annotations"]["io.cairn.document"]).get("layers", []):
