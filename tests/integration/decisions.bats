@@ -416,7 +416,7 @@ layers_made() { # STAGE
 	COPY dir /copy/
 	COPY --chown=1:2 --chmod=700 dir/a.txt dir/sub /owned/
 	ADD dir.tar /add/
-	WORKDIR /work/er
+	WORKDIR /made/er
 	FROM base
 	COPY --from=files / /from/
 	RUN mkdir -p /d/e && echo x >/d/x && ln /d/x /d/y && ln -s x /d/z && chmod 2751 /d && chown 3:4 /d/x && rm /bin/yes
@@ -426,8 +426,8 @@ layers_made() { # STAGE
 	sha256:ca4266e66da878fa36963899ea37cc44aed777e17147dbceea1bce6fc8cacce8
 	sha256:5d64ce06164478096d8091309ce269e9a60f1a5c350059dec7e90cdcb43a7915
 	sha256:07f06f1cf59a064127ad778ffde50418b1a1395911b262df67be1cf43074773c
-	sha256:3fa5beb3589d42188f15e4363c44ea79f6c647a10d461517715625fa8f030ec5
-	sha256:81646c7c150edd46bf51f5848594708f0862fa7af70901456d352622018ce001
+	sha256:22c6ae6761daf4d6ba61941b3db67b1e3a123d9ebe83a8cb8df6bd4ec14babb0
+	sha256:5a96adbb585913fd2fddbfb19abe2287b4d9f9a21242a6bbe3257e45f3e38d96
 	sha256:c767ff2d4ff4359e60a59268280ea8cf660c36017d1e8cd51ee5272765e28276
 	END
 }
