@@ -37,7 +37,7 @@ contents() { # IMAGE
 
 # No cairn works in the store, not even the one that syncs it in the background.
 store_is_idle() {
-	! env -u CAIRN_HOME grep -lsxz "CAIRN_HOME=$CAIRN_HOME" /proc/[0-9]*/environ
+	! env -u CAIRN_HOME grep -qsxz "CAIRN_HOME=$CAIRN_HOME" /proc/[0-9]*/environ
 }
 
 new_store() {
