@@ -39,6 +39,7 @@ class Cairn:
         self.program = str(program)
         self.home = work / "cairn-home"
         self.base_tar = base_tar
+        os.environ["CAIRN_HOME"] = str(self.home)  # as a user has it: no process more for env(1)
 
     def missing(self):
         return None if os.access(self.program, os.X_OK) else f"{self.program} does not exist"
@@ -47,7 +48,7 @@ class Cairn:
         return call(self.program, "version").splitlines()[0]
 
     def argv(self, *words):
-        return ["env", f"CAIRN_HOME={self.home}", self.program, *words]
+        return [self.program, *words]
 
     def ready(self):
         # Scenarios with a registry leave a store without it.

@@ -15,7 +15,7 @@
 enum slot {
 	SLOT_PARTS,  /* a subject's report with parts, to compare with */
 	SLOT_TARGET, /* the target's key in that report */
-	SLOT_LAST,   /* of all builds */
+	SLOT_LAST,   /* of all builds; where an image came out, only its digest */
 	SLOT_IMAGE,  /* of an image */
 };
 
@@ -58,6 +58,14 @@ static int put(struct store *s, const struct digest *key, str payload, struct ca
 	return store_record_put(s, &rec, STORE_SUPERSEDE, NULL, err);
 }
 
+static int put_digest(struct store *s, enum slot slot, const struct digest *of,
+                      const struct digest *d, struct cairn_err *err)
+{
+	struct digest key = slot_key(slot, of);
+
+	return put(s, &key, str_n((const char *)d->b, DIGEST_LEN), err);
+}
+
 static int put_report(struct store *s, enum slot slot, const struct digest *of,
                       const struct report *r, struct cairn_err *err)
 {
@@ -72,12 +80,17 @@ static int put_report(struct store *s, enum slot slot, const struct digest *of,
 static int find_report(struct store *s, enum slot slot, const struct digest *of, struct arena *a,
                        struct report **ret, struct cairn_err *err)
 {
-	struct digest key = slot_key(slot, of);
+	struct digest key = slot_key(slot, of), image;
 	struct report *r = arena_new_of(a, struct report);
 	struct store_found f = { 0 };
 	struct cairn_err ignored;
 
 	TRY(store_records_find(s, &key, 1, &f, err));
+	if (slot == SLOT_LAST && f.found && f.len == DIGEST_LEN) {
+		memcpy(image.b, f.payload, DIGEST_LEN);
+		store_found_done(&f);
+		return find_report(s, SLOT_IMAGE, &image, a, ret, err);
+	}
 	if (f.found && report_decode(str_n(f.payload, f.len), a, r, &ignored) == 0)
 		*ret = r;
 	store_found_done(&f);
@@ -229,7 +242,6 @@ static void drop_parts(struct report *r)
 int build_report_keep(struct build_run *r, const struct engine_image *image, struct cairn_err *err)
 {
 	struct digest subject = subject_of(r), target = engine_key(r->build);
-	struct digest target_slot = slot_key(SLOT_TARGET, &subject);
 	struct report rep;
 	bool current = false, hits;
 
@@ -243,13 +255,15 @@ int build_report_keep(struct build_run *r, const struct engine_image *image, str
 	if (!current) {
 		TRY(compare(r, &subject, hits, &rep, err));
 		TRY(put_report(r->store, SLOT_PARTS, &subject, &rep, err));
-		TRY(put(r->store, &target_slot, str_n((const char *)target.b, DIGEST_LEN), err));
+		TRY(put_digest(r->store, SLOT_TARGET, &subject, &target, err));
 		if (!hits && interrupt_cause(r->interrupt) == INTERRUPT_NONE)
 			put_elsewhere(r, &subject, &rep);
 		drop_parts(&rep);
 	}
-	TRY(put_report(r->store, SLOT_LAST, &all, &rep, err));
-	return image ? put_report(r->store, SLOT_IMAGE, &rep.image, &rep, err) : 0;
+	if (!image)
+		return put_report(r->store, SLOT_LAST, &all, &rep, err);
+	TRY(put_report(r->store, SLOT_IMAGE, &rep.image, &rep, err));
+	return put_digest(r->store, SLOT_LAST, &all, &rep.image, err);
 }
 
 /* --- shown ---------------------------------------------------------------------------- */

@@ -502,7 +502,7 @@ static int build_once(struct build_run *template, int *ret_status, bool *ret_aga
 	}
 	if (got < 0)
 		progress_end(r.progress, &(struct progress_result){ .time_ns = clock_monotonic() });
-	if (r.build && engine_ran(r.build))
+	if (r.build && (engine_ran(r.build) || store_log_is_long(r.store)))
 		background_sync_start(ctx->home);
 	run_done(&r);
 	return got;

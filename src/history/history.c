@@ -118,8 +118,9 @@ static int version_of(struct history *h, int *ret, struct cairn_err *err)
 	return 0;
 }
 
-/* No fsync: what a power cut takes was a hint. The journal is a file that is emptied, which works
- * where shared memory between processes does not. */
+/* No fsync: what a power cut takes was a hint. The journal is a file, which works where shared
+ * memory between processes does not, and it stays: to make one for each build costs more than to
+ * write it. */
 static int open_db(struct history *h, bool read_only, struct cairn_err *err)
 {
 	int flags = read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
@@ -132,10 +133,10 @@ static int open_db(struct history *h, bool read_only, struct cairn_err *err)
 	(void)sqlite3_busy_timeout(h->db, BUSY_MS);
 	(void)sqlite3_db_config(h->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	(void)sqlite3_db_config(h->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-	TRY(exec(h, "PRAGMA synchronous=OFF", err));
+	if (!read_only)
+		TRY(exec(h, "PRAGMA synchronous=OFF; PRAGMA journal_mode=PERSIST", err));
 	TRY(version_of(h, &version, err));
 	if (version == 0 && !read_only) {
-		TRY(exec(h, "PRAGMA journal_mode=TRUNCATE", err));
 		TRY(create(h, err));
 		TRY(version_of(h, &version, err));
 	}

@@ -76,6 +76,10 @@ int store_dirfd(const struct store *s);        /* the home directory; owned by s
  * last commit of a build. Fails with CAIRN_E_SYSTEM when the disk reported an error. */
 int store_sync(struct store *s, struct cairn_err *err);
 
+/* Is the write-ahead log of the database so long that whoever opens it next reads for longer than
+ * need be? store_sync() empties it. Known after a write by this handle. */
+bool store_log_is_long(const struct store *s);
+
 /* A new, empty directory below tmp/, mode 0700; an absolute path, owned by the caller.
  * Removed at store_close() at the latest, by another cairn after a crash. */
 int store_tmp_dir(struct store *s, char **ret_path, struct cairn_err *err);

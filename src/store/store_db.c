@@ -12,6 +12,7 @@
  * syncs); at the end of a process above the second figure. Normally
  * store_sync() does it, where it disturbs nobody. */
 #define WAL_PAGES_MAX   4000
+#define WAL_PAGES_LONG  100
 #define WAL_PAGES_CLOSE 500
 
 /* Digests are blobs of 32 bytes, times ns since 1970, object.kind is an object_kind,
@@ -417,6 +418,11 @@ int db_open(struct store *s, const char *boot_id, struct cairn_err *err)
 		                  "directory to start with an empty store",
 		                  s->path);
 	return check_boot(s, boot_id, err);
+}
+
+bool store_log_is_long(const struct store *s)
+{
+	return s->wal_pages > WAL_PAGES_LONG;
 }
 
 void db_close(struct store *s)

@@ -261,16 +261,9 @@ static int newest_id(struct store *s, int64_t *ret, struct cairn_err *err)
 	return 0;
 }
 
-int store_sync(struct store *s, struct cairn_err *err)
+/* All rows up to this id. */
+static int make_durable(struct store *s, int64_t id, struct cairn_err *err)
 {
-	int64_t id = 0;
-	int r;
-
-	TRY(store_need_write(s, err));
-	TRY(tx_begin(s, TX_PEEK, err));
-	TRY(tx_end(s, newest_id(s, &id, err), err));
-	if (id == 0)
-		return 0;
 	if (syncfs(s->fd) < 0)
 		return cairn_fail_sys(
 			err,
@@ -278,14 +271,23 @@ int store_sync(struct store *s, struct cairn_err *err)
 			"at the next restart",
 			s->path);
 	TRY(tx_begin(s, TX_WRITE, err));
-	r = tx_end(s,
-	           db_run(s, err, "UPDATE object SET durable = 1 WHERE durable = 0 AND id <= ?1",
-	                  "i", id),
-	           err);
-	if (r == 0) {
-		pthread_mutex_lock(&s->lock);
-		db_checkpoint(s);
-		pthread_mutex_unlock(&s->lock);
-	}
-	return r;
+	return tx_end(s,
+	              db_run(s, err, "UPDATE object SET durable = 1 WHERE durable = 0 AND id <= ?1",
+	                     "i", id),
+	              err);
+}
+
+int store_sync(struct store *s, struct cairn_err *err)
+{
+	int64_t id = 0;
+
+	TRY(store_need_write(s, err));
+	TRY(tx_begin(s, TX_PEEK, err));
+	TRY(tx_end(s, newest_id(s, &id, err), err));
+	if (id != 0)
+		TRY(make_durable(s, id, err));
+	pthread_mutex_lock(&s->lock);
+	db_checkpoint(s);
+	pthread_mutex_unlock(&s->lock);
+	return 0;
 }

@@ -325,6 +325,27 @@ void test_read_only__after_a_restart(void **state)
 	store_close(s);
 }
 
+/* Facts alone make it grow: no object waits for the disk. */
+void test_sync__empties_a_long_log(void **state)
+{
+	struct store *s = open_store();
+	struct store_record r = { .kind = STORE_RECORD_FACT, .payload = S("fact") };
+	struct cairn_err err;
+	struct stat st;
+
+	(void)state;
+	assert_false(store_log_is_long(s));
+	for (int i = 0; i < 60; i++) {
+		r.key.b[0] = (unsigned char)i;
+		assert_ok(store_record_put(s, &r, STORE_ADOPT, NULL, &err));
+	}
+	assert_true(store_log_is_long(s));
+	assert_ok(store_sync(s, &err));
+	assert_int_equal(fstatat(harness_dirfd(), "store/db.sqlite-wal", &st, 0), 0);
+	assert_int_equal(st.st_size, 0);
+	store_close(s);
+}
+
 /* The disk fills up at every possible moment of a blob and of a layer. */
 void test_full_disk__says_so_and_stays_whole(void **state)
 {
