@@ -73,13 +73,17 @@ const char *plan_money_text(uint64_t micro, char buf[PLAN_TEXT_MAX])
 
 void plan_sum_text(const struct plan *p, const struct plan_route *r, struct strbuf *out)
 {
-	size_t n[PLAN_VERDICTS_] = { 0 };
+	size_t n[PLAN_VERDICTS_] = { 0 }, errors = 0;
 	char time[32], money[PLAN_TEXT_MAX];
 
-	for (size_t i = 0; i < p->len; i++)
-		n[p->ptr[i].verdict]++;
+	for (size_t i = 0; i < p->len; i++) {
+		n[p->ptr[i].verdict] += !p->ptr[i].error;
+		errors += p->ptr[i].error;
+	}
 	strbuf_printf(out, "%zu to build, %zu to retag, %zu unchanged", n[PLAN_BUILD],
 	              n[PLAN_RETAG], n[PLAN_SKIP]);
+	if (errors)
+		strbuf_printf(out, ", %zu cannot be planned", errors);
 	if (r->n > r->schedule.unplaced)
 		strbuf_printf(out, "; about %s, %s",
 		              num_human_ns(r->schedule.time, time, sizeof(time)),
@@ -111,7 +115,7 @@ static void route_cells(struct table *t, const struct plan_route *r, const struc
 	const struct route_option *o = plan_chosen(r, i);
 	char text[PLAN_TEXT_MAX];
 
-	if (!o || i->error) {
+	if (!o) {
 		table_cell(t, "-");
 		table_cell(t, "-");
 		table_cell(t, i->verdict == PLAN_BUILD && !i->error ? "none" : "-");

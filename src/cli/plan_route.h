@@ -35,8 +35,7 @@ struct plan_route {
 	struct route_goal goal;
 	str note; /* why the history is not used; "" = it is */
 
-	/* One each for every image that is built, in the order of the plan. An image with `error`
-	 * has a decision, too. */
+	/* One each for every image that is built and could be planned, in the order of the plan. */
 	size_t n;
 	const struct plan_image **images;
 	struct route_work *works; /* `after` are indexes here */

@@ -51,7 +51,7 @@ void route_works_of_plan(const struct plan *plan, struct arena *a, struct route_
 	for (size_t i = 0; i < plan->len; i++) {
 		const struct plan_image *pi = &plan->ptr[i];
 
-		if (pi->verdict != PLAN_BUILD)
+		if (pi->verdict != PLAN_BUILD || pi->error)
 			continue;
 		works[n] = (struct route_work){ .image = pi->image->name,
 			                        .category = pi->category.category,

@@ -49,6 +49,18 @@ route() { # IMAGE FILTER
 	[[ $output == *"runner     codebuild-small: "*"cheapest; predicted from prior: light"*"runner-up  codebuild-large: "* ]]
 }
 
+@test "an image that cannot be planned has no part in the sum" {
+	local sum
+	runners 'codebuild-small: {}'
+	sum=$("$CAIRN" plan --json | jq -c .batch)
+	mkdir broken
+	printf 'FROM scratch\nCOPY missing /\n' >broken/Dockerfile
+	run "$CAIRN" plan
+	[[ $output =~ broken\ +build\ +-\ +-\ +-\ +-\ +-\ +cannot\ be\ planned:\  ]]
+	[[ $output == *"2 to build, 0 to retag, 0 unchanged, 1 cannot be planned; about "* ]]
+	[ "$("$CAIRN" plan --json | jq -c .batch)" = "$sum" ]
+}
+
 @test "--budget: the fastest within it" {
 	runners 'slow: {driver: github, labels: s, vcpu: 2, memory: 7g, disk: 14g, price: "0.001"}' \
 		'fast: {driver: github, labels: f, vcpu: 64, memory: 7g, disk: 14g, price: "0.02"}'
