@@ -304,7 +304,8 @@ int remote_pointer_put(struct remote *r, const struct digest *name, const struct
 		                  .blobs = p->blobs,
 		                  .n_blobs = p->n_blobs,
 		                  .when = p->version ? REMOTE_SAME : REMOTE_ABSENT,
-		                  .version = p->version };
+		                  .version = p->version,
+		                  .look = p->look };
 
 	TRY(check_doc(r, p->document, REMOTE_POINTER_MAX, err));
 	TRY(put_doc(r, &doc, ret_lost, err));

@@ -156,17 +156,26 @@ int remote_blob_put(struct remote *r, const struct descriptor *blob,
 int remote_pointer_get(struct remote *r, const struct digest *name, struct strbuf *out,
                        char **ret_version, bool *ret_found, struct cairn_err *err);
 
+/* When a registry, which has no conditional writes, looks whether another writer was at a pointer;
+ * a directory and S3 know for certain at any rate. */
+enum remote_look {
+	REMOTE_LOOK_BEFORE, /* it was read a while ago */
+	REMOTE_LOOK_AFTER,  /* it was read just now: what another writes right then is noticed, too */
+	REMOTE_LOOK_NEVER,  /* whose value it is does not matter */
+};
+
 /* A new value of a pointer. */
 struct remote_pointer {
 	str document;
 	const struct descriptor *blobs; /* what the document needs; all put before */
 	size_t n_blobs;
 	const char *version; /* what it was read as; NULL = it must not be there yet */
+	enum remote_look look;
 };
 
-/* Set a pointer in the scope that is written. *ret_lost: another writer was first and nothing was
- * changed. A directory and S3 know for certain, a registry only when the other was not at it at the
- * same moment: then the last writer wins. */
+/* Set a pointer in the scope that is written. *ret_lost: another writer's value is there. A
+ * directory and S3 know for certain that they changed nothing then, a registry only when the other
+ * was not at it at the same moment: then the last writer wins. */
 int remote_pointer_put(struct remote *r, const struct digest *name, const struct remote_pointer *p,
                        bool *ret_lost, struct cairn_err *err);
 

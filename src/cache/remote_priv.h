@@ -33,6 +33,7 @@ struct remote_doc {
 	size_t n_blobs;
 	enum remote_when when;
 	const char *version;            /* for REMOTE_SAME */
+	enum remote_look look;          /* of a pointer */
 	const struct descriptor *below; /* of struct remote_put */
 	size_t n_below;
 };

@@ -21,14 +21,16 @@
  * tag any more, and what only it names may be collected: so a manifest names, behind the blobs that
  * it brings, also those of the whole chain that it stands on.
  *
- * Pointers.  A registry has no conditional writes: HEAD tells whether another writer was
- * there, and between HEAD and PUT the last one wins.  Where tags are immutable the n-th value
- * gets the tag with ".N" behind it; a reader takes the highest.
+ * Pointers.  A registry has no conditional writes: HEAD, before or after the PUT, tells whether
+ * another writer was there, and between the two requests the last one wins.  Where tags are
+ * immutable the n-th value gets the tag with ".N" behind it; a reader takes the highest.  Its
+ * version is "N sha256:...", of the manifest under that tag.
  */
 #include <stdio.h>
 
 #include "registry/registry.h"
 #include "remote_priv.h"
+#include "util/num.h"
 
 #define TEXT_ANNOTATION "io.cairn.document"
 #define TAG_ANNOTATION  "io.cairn.tag"
@@ -104,12 +106,11 @@ static int open_manifest(str bytes, const char *type, const char *tag, struct st
 }
 
 static int get_tag(struct remote *r, const struct reference *ref, struct strbuf *out,
-                   char **ret_version, bool *ret_found, struct cairn_err *err)
+                   struct digest *ret_digest, bool *ret_found, struct cairn_err *err)
 {
 	struct strbuf bytes cleanup_strbuf;
 	cleanup_free char *type = NULL;
 	struct cairn_err e;
-	struct digest d;
 	int rc;
 
 	strbuf_init(&bytes, MANIFEST_MAX);
@@ -122,9 +123,7 @@ static int get_tag(struct remote *r, const struct reference *ref, struct strbuf 
 		return rc;
 	}
 	TRY(open_manifest(strbuf_view(&bytes), type, ref->tag, out, ret_found, err));
-	d = digest_of(bytes.ptr, bytes.len);
-	if (*ret_found)
-		*ret_version = xstrdup(digest_text(&d).s);
+	*ret_digest = digest_of(bytes.ptr, bytes.len);
 	return 0;
 }
 
@@ -185,24 +184,36 @@ static int last_number(struct remote *r, const struct reference *base, unsigned 
 	return 0;
 }
 
+/* The value of a pointer whose tag without a number holds *out already. */
+static int get_numbered(struct remote *r, const struct reference *base, struct strbuf *out,
+                        unsigned *ret_n, struct digest *ret_digest, bool *ret_found,
+                        struct cairn_err *err)
+{
+	struct reference ref;
+	struct digest ignored;
+
+	TRY(last_number(r, base, ret_n, &ignored, err));
+	if (*ret_n == 0)
+		return 0;
+	set_number(base, *ret_n, &ref);
+	strbuf_clear(out);
+	return get_tag(r, &ref, out, ret_digest, ret_found, err);
+}
+
 static int doc_get(struct remote *r, const struct remote_place *at, struct strbuf *out,
                    char **ret_version, bool *ret_found, struct cairn_err *err)
 {
-	struct reference base, ref;
-	struct digest ignored;
+	struct reference base;
+	struct digest d;
 	unsigned n = 0;
 
 	set_tag(r, at, &base);
-	TRY(get_tag(r, &base, out, ret_version, ret_found, err));
-	if (!*ret_found || !at->pointer)
-		return 0;
-	TRY(last_number(r, &base, &n, &ignored, err));
-	if (n == 0)
-		return 0;
-	set_number(&base, n, &ref);
-	strbuf_clear(out);
-	free(steal_ptr(ret_version));
-	return get_tag(r, &ref, out, ret_version, ret_found, err);
+	TRY(get_tag(r, &base, out, &d, ret_found, err));
+	if (*ret_found && at->pointer)
+		TRY(get_numbered(r, &base, out, &n, &d, ret_found, err));
+	if (*ret_found)
+		*ret_version = xasprintf("%u %s", n, digest_text(&d).s);
+	return 0;
 }
 
 /* --- writing ------------------------------------------------------------------------ */
@@ -251,7 +262,7 @@ static struct descriptor as_layer(struct arena *a, const struct descriptor *blob
 }
 
 static int put_manifest(struct remote *r, const struct remote_doc *doc, size_t n_below,
-                        const struct reference *ref, struct cairn_err *err)
+                        const struct reference *ref, struct digest *ret, struct cairn_err *err)
 {
 	cleanup_arena struct arena *a = arena_new();
 	struct strbuf bytes cleanup_strbuf;
@@ -269,6 +280,7 @@ static int put_manifest(struct remote *r, const struct remote_doc *doc, size_t n
 	image_kvs_set(a, &m.annotations, S(TAG_ANNOTATION), str_of(ref->tag));
 	manifest_encode(&m, &bytes);
 	TRY(strbuf_check(&bytes, "its manifest", err));
+	*ret = digest_of(bytes.ptr, bytes.len);
 	return registry_manifest_put(reg_of(r)->registry, ref, str_of(manifest_media_type(&m)),
 	                             strbuf_view(&bytes), err);
 }
@@ -276,16 +288,16 @@ static int put_manifest(struct remote *r, const struct remote_doc *doc, size_t n
 /* Put, after what all manifests share; that is sent again when the registry has lost a blob. It may
  * be one below, which others have sent: better an entry without them than none. */
 static int put_tag(struct remote *r, const struct remote_doc *doc, const struct reference *ref,
-                   struct cairn_err *err)
+                   struct digest *ret, struct cairn_err *err)
 {
 	int rc;
 
 	TRY(send_shared(r, false, err));
-	rc = put_manifest(r, doc, doc->n_below, ref, err);
+	rc = put_manifest(r, doc, doc->n_below, ref, ret, err);
 	if (rc != CAIRN_E_NOT_FOUND)
 		return rc;
 	TRY(send_shared(r, true, err));
-	return put_manifest(r, doc, 0, ref, err);
+	return put_manifest(r, doc, 0, ref, ret, err);
 }
 
 static int put_entry(struct remote *r, const struct remote_doc *doc, bool *ret_lost,
@@ -302,38 +314,89 @@ static int put_entry(struct remote *r, const struct remote_doc *doc, bool *ret_l
 	*ret_lost = there;
 	if (there)
 		return 0;
-	rc = put_tag(r, doc, &ref, err);
+	rc = put_tag(r, doc, &ref, &ignored, err);
 	*ret_lost = rc == CAIRN_E_EXISTS;
 	return *ret_lost ? 0 : rc;
+}
+
+/* The value that is there. */
+struct standing {
+	bool there;
+	unsigned n;           /* number behind its tag */
+	struct digest digest; /* of its manifest */
+};
+
+/* What doc_get() has told. */
+static int parse_version(const char *version, struct standing *ret, struct cairn_err *err)
+{
+	uint64_t n = 0;
+	str number, digest;
+
+	*ret = (struct standing){ .there = version != NULL };
+	if (!version)
+		return 0;
+	(void)str_cut(str_of(version), ' ', &number, &digest);
+	TRY(num_u64(number, NUMBER_MAX * 2, &n, err));
+	ret->n = (unsigned)n;
+	return digest_parse(digest, &ret->digest, err);
+}
+
+/* Is what is there what the writer expects? */
+static int look_before(struct remote *r, const struct remote_doc *doc, const struct reference *base,
+                       struct standing *now, bool *ret_lost, struct cairn_err *err)
+{
+	struct standing then;
+
+	TRY(parse_version(doc->version, &then, err));
+	*now = then;
+	if (doc->when != REMOTE_ALWAYS && doc->look != REMOTE_LOOK_BEFORE)
+		return 0;
+	*now = (struct standing){ 0 };
+	TRY(head_tag(r, base, &now->there, &now->digest, err));
+	if (now->there)
+		TRY(last_number(r, base, &now->n, &now->digest, err));
+	*ret_lost = doc->when == REMOTE_ABSENT ? now->there
+	            : doc->when == REMOTE_SAME
+	                    ? !now->there || !digest_eq(&now->digest, &then.digest)
+	                    : false;
+	return 0;
+}
+
+/* Did another writer, who had not seen it, take the place of what was put? */
+static int look_after(struct remote *r, const struct reference *ref, const struct digest *put,
+                      bool *ret_lost, struct cairn_err *err)
+{
+	bool there = false;
+	struct digest now;
+
+	TRY(head_tag(r, ref, &there, &now, err));
+	*ret_lost = !there || !digest_eq(&now, put);
+	return 0;
 }
 
 static int put_pointer(struct remote *r, const struct remote_doc *doc, bool *ret_lost,
                        struct cairn_err *err)
 {
 	struct reference base, ref;
-	struct digest now;
-	bool there = false;
-	unsigned n = 0;
+	struct standing now;
+	struct digest put;
 	int rc;
 
+	*ret_lost = false;
 	set_tag(r, &doc->at, &base);
-	TRY(head_tag(r, &base, &there, &now, err));
-	if (there)
-		TRY(last_number(r, &base, &n, &now, err));
-	*ret_lost = doc->when == REMOTE_ABSENT ? there
-	            : doc->when == REMOTE_SAME
-	                    ? !there || strcmp(digest_text(&now).s, doc->version) != 0
-	                    : false;
+	TRY(look_before(r, doc, &base, &now, ret_lost, err));
 	if (*ret_lost)
 		return 0;
-	set_number(&base, n ? n + 1 : 0, &ref);
-	rc = put_tag(r, doc, &ref, err);
-	if (rc == CAIRN_E_EXISTS && there && n == 0) { /* tags are immutable: begin to count */
+	set_number(&base, now.n ? now.n + 1 : 0, &ref);
+	rc = put_tag(r, doc, &ref, &put, err);
+	if (rc == CAIRN_E_EXISTS && now.there && now.n == 0) { /* immutable: begin to count */
 		set_number(&base, 1, &ref);
-		rc = put_tag(r, doc, &ref, err);
+		rc = put_tag(r, doc, &ref, &put, err);
 	}
 	*ret_lost = rc == CAIRN_E_EXISTS;
-	return *ret_lost ? 0 : rc;
+	if (rc < 0)
+		return *ret_lost ? 0 : rc;
+	return doc->look == REMOTE_LOOK_AFTER ? look_after(r, &ref, &put, ret_lost, err) : 0;
 }
 
 static int doc_put(struct remote *r, const struct remote_doc *doc, bool *ret_lost,

@@ -69,6 +69,7 @@ static int tell(void *ctx, struct cairn_err *err)
 		return 0;
 	p.document = strbuf_view(&text);
 	p.version = version;
+	p.look = REMOTE_LOOK_NEVER; /* what others say is as true */
 	return remote_pointer_put(t->remote, &t->name, &p, &lost, err);
 }
 
@@ -101,13 +102,12 @@ static void start(struct build_run *r, const struct graph_node *n, str config)
 			                      .config = arena_str(t->a, config) };
 		if (digest_none(&t->fact.index))
 			t->fact.index = t->fact.manifest;
-		pool_add(r->facts, (struct pool_task){ tell, told, t, free_telling });
+		pool_add(build_remote_teller(r), (struct pool_task){ tell, told, t, free_telling });
 	}
 }
 
 void build_bases_tell(struct build_run *r)
 {
-	r->facts = pool_new(1);
 	for (size_t i = 0; i < r->graph->n_nodes; i++) {
 		const struct graph_node *n = r->graph->nodes[i];
 		cleanup_strbuf struct strbuf config;

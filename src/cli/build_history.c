@@ -9,6 +9,7 @@
 #include "route/route.h"
 #include "util/clock.h"
 #include "util/log.h"
+#include "util/pool.h"
 
 /* --- the machine ------------------------------------------------------------------------ */
 
@@ -212,7 +213,6 @@ struct build_record {
 	struct history_build b;
 	struct remote **to; /* caches that are written and answer */
 	size_t n;
-	struct pool *pool; /* NULL: nothing is on its way */
 };
 
 static void find_remotes(struct build_run *r, struct build_record *rec)
@@ -252,16 +252,9 @@ void build_history_share(struct build_run *r)
 	if (store_read_only(r->store) || r->record)
 		return;
 	r->record = new_record(r, 0, NULL);
-	if (!r->record->n)
-		return;
-	r->record->pool = pool_new(1);
-	pool_add(r->record->pool, (struct pool_task){ .run = share, .ctx = r->record });
-}
-
-void build_history_drop(struct build_run *r)
-{
-	if (r->record)
-		pool_free(steal_ptr(&r->record->pool));
+	if (r->record->n)
+		pool_add(build_remote_teller(r),
+		         (struct pool_task){ .run = share, .ctx = r->record });
 }
 
 /* Who failed is told of when there is nothing more to be waited for. */
@@ -288,8 +281,5 @@ int build_history_keep(struct build_run *r, int result, const struct cairn_err *
 	got = history_open(r->ctx->home, false, &h, err);
 	if (got == 0)
 		got = history_add(h, &r->record->b, err);
-	if (r->record->pool)
-		pool_wait(r->record->pool);
-	build_history_drop(r);
 	return got;
 }

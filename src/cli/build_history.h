@@ -8,8 +8,7 @@
 struct build_run;
 
 /* Make the record of a build that went well, and begin to leave it in the caches that are
- * written, if a step ran: that goes on in a thread of its own until build_history_keep(). Call
- * it when all work is done. */
+ * written, if a step ran: that goes on in build_remote_teller(). Call it when all work is done. */
 void build_history_share(struct build_run *r);
 
 /* Keep the record of a build that ended, here and in those caches. Nothing happens in a read-only
@@ -18,9 +17,6 @@ void build_history_share(struct build_run *r);
  * result  0: it went well; else how it failed, with *why */
 int build_history_keep(struct build_run *r, int result, const struct cairn_err *why,
                        struct cairn_err *err);
-
-/* Frees what build_history_share() began; for a build that keeps no record. */
-void build_history_drop(struct build_run *r);
 
 /* The machine this runs on, as CI systems and CAIRN_RUNNER (a name in cairn.yaml or the catalogue)
  * say. Texts are borrowed from envp, static, or in `a`. home: folder of the store. */

@@ -57,11 +57,12 @@ struct build_run {
 	struct remote_watch *watch;    /* likewise; never NULL */
 	struct supply *supply;
 	struct publisher *publisher;
-	struct pool *facts;         /* tells the caches about base images; NULL: nobody does */
+	struct pool *teller;        /* build_remote_teller(); NULL: nobody needed it */
 	struct mount_cache *mounts; /* NULL: cache mounts stay on this machine */
 	bool published;             /* it was waited for */
 	struct build_warnings *warnings;
 	struct build_record *record;      /* build_history.c; in a; NULL until it is made */
+	struct build_heard *heard;        /* build_report.c; in a */
 	VEC(struct inline_entry) inlined; /* what type=inline puts into the image */
 	int64_t started;                  /* clock_monotonic() */
 	struct interrupt *interrupt;
@@ -124,6 +125,9 @@ int build_remote_inline(struct build_run *r, struct engine_image *im, struct cai
 /* Wait until finished steps are published; result: of the build. */
 int build_remote_finish(struct build_run *r, unsigned n_steps, int result, struct cairn_err *err);
 /* Gives up what is not done; frees the outputs as well. */
+/* Threads for what caches are told and asked beside the work, made when first needed. Who adds a
+ * task owns what it works on; all of them have ended before the build does. Main thread. */
+struct pool *build_remote_teller(struct build_run *r);
 void build_remote_free(struct build_run *r);
 
 #endif

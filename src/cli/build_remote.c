@@ -3,7 +3,8 @@
 #include "build_priv.h"
 #include "settings.h"
 
-#define NET_THREADS 16 /* most of them wait */
+#define NET_THREADS    16 /* most of them wait */
+#define TELLER_THREADS 4  /* likewise */
 
 /* --- options ------------------------------------------------------------------------------ */
 
@@ -170,6 +171,13 @@ int build_remote_open(struct build_run *r, struct cairn_err *err)
 	return 0;
 }
 
+struct pool *build_remote_teller(struct build_run *r)
+{
+	if (!r->teller)
+		r->teller = pool_new(TELLER_THREADS);
+	return r->teller;
+}
+
 /* --- a cache in the image ------------------------------------------------------------------ */
 
 /* Entries of images that were read stay: the same image is made again on an empty machine. */
@@ -232,8 +240,8 @@ int build_remote_finish(struct build_run *r, unsigned n_steps, int result, struc
 	r->published = true;
 	if (result != CAIRN_E_CANCELLED)
 		got = publisher_finish(r->publisher, &wait, &failure);
-	if (got == 0 && r->facts)
-		pool_wait(r->facts);
+	if (got == 0 && r->teller)
+		pool_wait(r->teller);
 	if (got == CAIRN_E_CANCELLED)
 		got = finish_interrupted(r, &wait, &failure);
 	if (got == 0 || result == CAIRN_E_CANCELLED)
@@ -259,7 +267,7 @@ void build_remote_free(struct build_run *r)
 	vec_free(&r->inlined);
 	mount_cache_free(r->mounts);
 	pool_free(r->net_pool);
-	pool_free(r->facts);
+	pool_free(r->teller);
 	supply_free(r->supply);
 	build_buildkit_free(r);
 	build_caches_free(r->caches);

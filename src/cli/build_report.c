@@ -7,6 +7,7 @@
 #include "table.h"
 #include "util/clock.h"
 #include "util/num.h"
+#include "util/pool.h"
 
 #define REASON_COLUMNS 400
 
@@ -131,56 +132,183 @@ static struct digest pointer_name(const struct digest *subject)
 	return digest_fields_end(&f);
 }
 
-/* The report that a remote has; NULL: none, or nobody answers. *ret_version may be NULL; else
- * owned. */
-static struct report *get_remote(struct build_run *r, struct remote *remote,
-                                 const struct digest *subject, char **ret_version)
-{
-	struct report *rep = arena_new_of(r->a, struct report);
-	struct digest name = pointer_name(subject);
-	cleanup_strbuf struct strbuf text;
-	cleanup_free char *version = NULL;
-	struct cairn_err ignored;
-	bool found = false;
+/* What a remote had to say. */
+struct build_heard {
+	struct build_heard *next;
+	struct remote *remote;
+	struct report *report; /* NULL: it has none, or does not answer */
+	char *version;         /* of its pointer, or NULL */
+};
 
-	strbuf_init(&text, REMOTE_POINTER_MAX);
-	if (remote_pointer_get(remote, &name, &text, &version, &found, &ignored) < 0 || !found)
-		return NULL;
-	if (ret_version)
-		*ret_version = steal_ptr(&version);
-	return report_decode(strbuf_view(&text), r->a, rep, &ignored) == 0 ? rep : NULL;
+/* A remote that is asked. */
+struct question {
+	struct build_run *r;
+	struct remote *remote;
+	struct digest name;
+	struct strbuf text;
+	char *version;
+	bool found;
+};
+
+static void free_question(void *ctx)
+{
+	struct question *q = ctx;
+
+	strbuf_done(&q->text);
+	free(q->version);
+	free(q);
+}
+
+static struct question *new_question(struct build_run *r, struct remote *remote,
+                                     const struct digest *subject)
+{
+	struct question *q = xcalloc(1, sizeof(*q));
+
+	q->r = r;
+	q->remote = remote;
+	q->name = pointer_name(subject);
+	strbuf_init(&q->text, REMOTE_POINTER_MAX);
+	return q;
+}
+
+static int ask(void *ctx, struct cairn_err *err)
+{
+	struct question *q = ctx;
+
+	return remote_pointer_get(q->remote, &q->name, &q->text, &q->version, &q->found, err);
+}
+
+/* Main thread. Takes the question over. */
+static void heard(void *ctx, int result, const struct cairn_err *why)
+{
+	struct question *q = ctx;
+	struct arena *a = q->r->a;
+	struct build_heard *h = arena_new_of(a, struct build_heard);
+	struct report *rep = arena_new_of(a, struct report);
+	struct cairn_err ignored;
+
+	(void)why;
+	*h = (struct build_heard){ .next = q->r->heard, .remote = q->remote };
+	if (result == 0 && q->found) {
+		str text = arena_str(a, strbuf_view(&q->text));
+
+		h->version = q->version ? arena_cstr(a, str_of(q->version)) : NULL;
+		if (report_decode(text, a, rep, &ignored) == 0)
+			h->report = rep;
+	}
+	q->r->heard = h;
+	free_question(q);
+}
+
+static const struct build_heard *find_heard(const struct build_run *r, const struct remote *remote)
+{
+	const struct build_heard *h = r->heard;
+
+	while (h && h->remote != remote)
+		h = h->next;
+	return h;
+}
+
+static void start_asking(struct build_run *r, struct remote *remote, const struct digest *subject)
+{
+	struct question *q = new_question(r, remote, subject);
+
+	pool_add(build_remote_teller(r), (struct pool_task){ ask, heard, q, free_question });
+}
+
+void build_report_ask(struct build_run *r)
+{
+	const struct build_caches *c = r->caches;
+	struct digest subject = subject_of(r);
+
+	if (!c || !engine_work(r->build))
+		return;
+	for (size_t i = 0; i < c->n; i++)
+		start_asking(r, c->remotes[i], &subject);
+	for (size_t i = 0; r->publisher && i < c->n_targets; i++) {
+		bool read = false;
+
+		for (size_t k = 0; k < c->n; k++)
+			read |= c->remotes[k] == c->targets[i].remote;
+		if (!read)
+			start_asking(r, c->targets[i].remote, &subject);
+	}
+}
+
+/* What it said, or says now. */
+static const struct build_heard *hear(struct build_run *r, struct remote *remote,
+                                      const struct digest *subject)
+{
+	struct cairn_err ignored;
+	struct question *q;
+
+	if (!find_heard(r, remote) && r->teller)
+		pool_wait(r->teller);
+	if (!find_heard(r, remote)) {
+		q = new_question(r, remote, subject);
+		heard(q, ask(q, &ignored), &ignored);
+	}
+	return find_heard(r, remote);
 }
 
 /* The newest one that a cache knows: an empty machine has none of its own. */
 static void find_elsewhere(struct build_run *r, const struct digest *subject, struct report **best)
 {
 	for (size_t i = 0; r->caches && i < r->caches->n; i++) {
-		struct report *rep = get_remote(r, r->caches->remotes[i], subject, NULL);
+		struct report *rep = hear(r, r->caches->remotes[i], subject)->report;
 
 		if (rep && (!*best || rep->time > (*best)->time))
 			*best = rep;
 	}
 }
 
+/* A report on its way into a remote. */
+struct telling {
+	struct remote *remote;
+	struct digest name;
+	str text;
+	const char *version;
+};
+
+/* Of two builds that end together either may be the one that others compare with. */
+static int tell(void *ctx, struct cairn_err *err)
+{
+	const struct telling *t = ctx;
+	struct remote_pointer p = { .document = t->text,
+		                    .version = t->version,
+		                    .look = REMOTE_LOOK_NEVER };
+	cleanup_free char *version = NULL;
+	cleanup_strbuf struct strbuf there;
+	bool found = false, lost = false;
+
+	TRY(remote_pointer_put(t->remote, &t->name, &p, &lost, err));
+	if (!lost)
+		return 0;
+	strbuf_init(&there, REMOTE_POINTER_MAX);
+	TRY(remote_pointer_get(t->remote, &t->name, &there, &version, &found, err));
+	p.version = version;
+	return remote_pointer_put(t->remote, &t->name, &p, &lost, err);
+}
+
 /* Others compare with this build now. Who fails here loses a reason, not a build. */
 static void put_elsewhere(struct build_run *r, const struct digest *subject,
                           const struct report *rep)
 {
-	struct digest name = pointer_name(subject);
 	cleanup_strbuf struct strbuf text;
+	str kept;
 
 	strbuf_init(&text, REPORT_MAX);
 	report_encode(rep, &text);
+	kept = arena_str(r->a, strbuf_view(&text));
 	for (size_t i = 0; r->caches && i < r->caches->n_targets; i++) {
+		struct telling *t = arena_new_of(r->a, struct telling);
 		struct remote *remote = r->caches->targets[i].remote;
-		cleanup_free char *version = NULL;
-		struct remote_pointer p = { .document = strbuf_view(&text) };
-		struct cairn_err ignored;
-		bool lost = false;
 
-		(void)get_remote(r, remote, subject, &version);
-		p.version = version;
-		(void)remote_pointer_put(remote, &name, &p, &lost, &ignored);
+		*t = (struct telling){ .remote = remote,
+			               .name = pointer_name(subject),
+			               .text = kept,
+			               .version = hear(r, remote, subject)->version };
+		pool_add(build_remote_teller(r), (struct pool_task){ .run = tell, .ctx = t });
 	}
 }
 

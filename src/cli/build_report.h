@@ -10,7 +10,12 @@ struct build_run;
 struct engine_image;
 struct store;
 
-/* Put the report of a build that ended into the store: as the last one of all, as that of its
+/* Begin to ask the caches that are read for their report of the build before, if a step is to run.
+ * Main thread. */
+void build_report_ask(struct build_run *r);
+
+/* Put the report of a build that ended into the store, and begin to tell the caches that are
+ * written, if a step ran: as the last one of all, as that of its
  * image, and as what the next build of the same subject is compared with. A subject is the first
  * name the image gets, without its tag (else the Dockerfile's path), with target and platform.
  * Nothing happens in a read-only store.

@@ -220,16 +220,13 @@ static int write_metadata(struct build_run *r, const struct engine_image *im,
 	return write_file(r->o->metadata_file, strbuf_view(&text), err);
 }
 
-/* Who plans later builds an image too many when this fails; the image is there. */
 static void keep_state(struct build_run *r, const struct engine_image *im,
                        const struct outputs_result *made)
 {
 	struct cairn_err err;
 
 	if (build_state_keep(r, im, made, &err) < 0)
-		build_run_warn(
-			r, str_of(arena_printf(r->a, "'cairn plan' will not know of this build: %s",
-		                               err.msg)));
+		build_state_warn(r, &err);
 }
 
 static int finish(struct build_run *r, struct engine_image *im, struct cairn_err *err)
@@ -259,7 +256,6 @@ static int finish(struct build_run *r, struct engine_image *im, struct cairn_err
 
 static void run_done(struct build_run *r)
 {
-	build_history_drop(r);
 	build_remote_free(r);
 	build_warnings_free(r);
 	engine_free(r->build);
@@ -418,6 +414,7 @@ static int execute(struct build_run *r, struct engine_image *im, struct cairn_er
 			publisher_check(r->publisher);
 			build_bases_tell(r);
 		}
+		build_report_ask(r);
 	}
 	got = engine_run(r->build, im, err);
 	cause = interrupt_cause(r->interrupt);
@@ -500,6 +497,8 @@ static int build_once(struct build_run *template, int *ret_status, bool *ret_aga
 		keep_report(&r, got == 0 ? &im : NULL);
 		keep_history(&r, got, err);
 	}
+	if (r.teller)
+		pool_wait(r.teller);
 	if (got < 0)
 		progress_end(r.progress, &(struct progress_result){ .time_ns = clock_monotonic() });
 	if (r.build && (engine_ran(r.build) || store_log_is_long(r.store)))

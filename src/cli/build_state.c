@@ -4,6 +4,7 @@
 #include "build_priv.h"
 #include "ctx.h"
 #include "util/clock.h"
+#include "util/pool.h"
 
 /* The commit that CI says it builds; nobody is asked for it. */
 static str commit_of(char *const *envp)
@@ -53,6 +54,48 @@ static int identities(const struct build_run *r, struct digest **ret, struct cai
 	return 0;
 }
 
+/* --- on other machines ------------------------------------------------------------------ */
+
+struct publishing {
+	struct build_run *r;
+	struct remote *remote;
+	struct digest key;
+	struct plan_known now; /* texts in the build's arena */
+};
+
+static int publish(void *ctx, struct cairn_err *err)
+{
+	const struct publishing *p = ctx;
+
+	return plan_state_publish(p->remote, &p->key, &p->now, err);
+}
+
+/* Of one that does not answer the user has been told. */
+static void published(void *ctx, int result, const struct cairn_err *err)
+{
+	const struct publishing *p = ctx;
+
+	if (result < 0 && !remote_told(p->remote, err))
+		build_state_warn(p->r, err);
+}
+
+static void start(struct build_run *r, struct remote *remote, const struct digest *key,
+                  const struct plan_known *now)
+{
+	struct publishing *p = arena_new_of(r->a, struct publishing);
+
+	*p = (struct publishing){ r, remote, *key, *now };
+	pool_add(build_remote_teller(r), (struct pool_task){ publish, published, p, NULL });
+}
+
+void build_state_warn(struct build_run *r, const struct cairn_err *why)
+{
+	build_run_warn(r, str_of(arena_printf(r->a, "'cairn plan' will not know of this build: %s",
+	                                      why->msg)));
+}
+
+/* --- all of it --------------------------------------------------------------------------- */
+
 int build_state_keep(struct build_run *r, const struct engine_image *im,
                      const struct outputs_result *made, struct cairn_err *err)
 {
@@ -78,13 +121,8 @@ int build_state_keep(struct build_run *r, const struct engine_image *im,
 	if (plan_known_same(&old, &now))
 		return 0;
 	TRY(plan_state_put(r->store, &key, &now, err));
-	for (size_t i = 0; r->caches && i < r->caches->n_targets; i++) {
-		struct remote *remote = r->caches->targets[i].remote;
-
-		/* Of one that does not answer the user has been told. */
-		if (remote_ready(remote) && plan_state_publish(remote, &key, &now, err) < 0 &&
-		    !remote_told(remote, err))
-			return err->code;
-	}
+	for (size_t i = 0; r->caches && i < r->caches->n_targets; i++)
+		if (remote_ready(r->caches->targets[i].remote))
+			start(r, r->caches->targets[i].remote, &key, &now);
 	return 0;
 }

@@ -7,9 +7,12 @@
 
 struct build_run;
 
-/* Keep in the store, and in the caches that are written, what was built from this input. Costs one
- * look-up when that is known already. */
+/* Keep in the store what was built from this input, and begin to tell the caches that are written,
+ * in build_remote_teller(). Costs one look-up when that is known already. */
 int build_state_keep(struct build_run *r, const struct engine_image *im,
                      const struct outputs_result *made, struct cairn_err *err);
+
+/* That failed: who plans later builds an image too many; the image is there. */
+void build_state_warn(struct build_run *r, const struct cairn_err *why);
 
 #endif

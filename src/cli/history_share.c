@@ -31,9 +31,11 @@ static int put_once(struct remote *r, const struct digest *name, const struct hi
 	            !history_ring_put(strbuf_view(&old), b, &now);
 	if (*ret_done)
 		return 0;
-	p = (struct remote_pointer){ .document = strbuf_view(&now), .version = version };
+	p = (struct remote_pointer){ .document = strbuf_view(&now),
+		                     .version = version,
+		                     .look = REMOTE_LOOK_AFTER };
 	TRY(remote_pointer_put(r, name, &p, &lost, err));
-	*ret_done = !lost && !remote_repository(r);
+	*ret_done = !lost;
 	return 0;
 }
 
@@ -48,7 +50,7 @@ int history_share_put(struct remote *r, const struct history_build *b, struct ca
 		TRY(put_once(r, &name, b, &done, err));
 		if (done)
 			return 0;
-		/* A registry: look at the same slot once more. Elsewhere: the slot is in use. */
+		/* A registry: the other's value may have it, too. Elsewhere: the slot is in use. */
 		slot += !remote_repository(r);
 	}
 	return cairn_fail(err, CAIRN_E_TRANSIENT, "others write to it all the time");

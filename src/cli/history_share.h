@@ -3,7 +3,7 @@
  * Each slot is a pointer of the remote, written in a scope and read from that and its fallbacks:
  * what a pull request built is not what the default branch believes. Of two writers that meet on a
  * directory or on S3 the second learns of it and tries again; a registry knows no conditions, so
- * there a writer looks once more whether its record is there.
+ * there a writer looks once more whether its value is there.
  */
 #ifndef CAIRN_CLI_HISTORY_SHARE_H
 #define CAIRN_CLI_HISTORY_SHARE_H

@@ -306,7 +306,9 @@ int plan_state_publish(struct remote *r, const struct digest *key, const struct 
 		return 0;
 	strbuf_clear(&text);
 	plan_known_encode(&now, &text);
-	p = (struct remote_pointer){ .document = strbuf_view(&text), .version = version };
-	/* Who was first built from the same input: what it says is as good. */
+	/* Who is there beside us built from the same input: what it says is as good. */
+	p = (struct remote_pointer){ .document = strbuf_view(&text),
+		                     .version = version,
+		                     .look = REMOTE_LOOK_NEVER };
 	return remote_pointer_put(r, &name, &p, &lost, err);
 }

@@ -393,7 +393,7 @@ void test_cache__entry_without_its_blob(void **state)
 	world_lose_blob(&w, &lost);
 	other = world_remote(&w, NULL, NULL);
 	assert_fails(keep_entry(other, &key, S("{}"), &lost, 1, true, &err), CAIRN_E_NOT_FOUND);
-	pointer = (struct remote_pointer){ S("{}"), &lost, 1, NULL };
+	pointer = (struct remote_pointer){ S("{}"), &lost, 1, NULL, REMOTE_LOOK_BEFORE };
 	assert_fails(remote_pointer_put(other, &key, &pointer, &there, &err), CAIRN_E_NOT_FOUND);
 	check_entry(other, &key, NULL);
 	lost = put_text(other, "to be lost"); /* and once more */

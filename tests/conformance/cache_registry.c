@@ -48,7 +48,7 @@ void test_registry__registry_collects_garbage(void **state)
 	kept[2] = put_text(r, "kept pack");
 	assert_ok(keep_entry(r, &key, S("{}"), kept, 2, false, &err));
 	assert_ok(keep_entry(r, &none, S("{}"), NULL, 0, false, &err));
-	pointer = (struct remote_pointer){ S("{}"), &kept[2], 1, NULL };
+	pointer = (struct remote_pointer){ S("{}"), &kept[2], 1, NULL, REMOTE_LOOK_BEFORE };
 	assert_ok(remote_pointer_put(r, &key, &pointer, &lost, &err));
 	alone = put_text(r, "sent, and then the machine died");
 	world_collect();

@@ -89,7 +89,7 @@ static void check_pointer(struct remote *r, const char *want, bool own, char **r
 
 static bool put_pointer(struct remote *r, const char *text, const char *version)
 {
-	struct remote_pointer p = { str_of(text), NULL, 0, version };
+	struct remote_pointer p = { str_of(text), NULL, 0, version, REMOTE_LOOK_BEFORE };
 	struct digest name = key_of("pointer");
 	struct cairn_err err;
 	bool lost = false;
@@ -160,7 +160,7 @@ static void *raise_counter(void *arg)
 		if (t->rc == 0 && found)
 			t->rc = read_counter(strbuf_view(&b), &n, &t->err);
 		text = xasprintf("%llu of %u", (unsigned long long)n + 1, t->id);
-		p = (struct remote_pointer){ str_of(text), NULL, 0, version };
+		p = (struct remote_pointer){ str_of(text), NULL, 0, version, REMOTE_LOOK_BEFORE };
 		if (t->rc == 0)
 			t->rc = remote_pointer_put(t->r, &name, &p, &lost, &t->err);
 		if (t->rc < 0)
