@@ -180,8 +180,11 @@ cache_blobs() { # FIND-OPTION...
 	for pid in "${pids[@]}"; do
 		wait "$pid"
 	done
-	diff "$BATS_TEST_TMPDIR/second.0" "$BATS_TEST_TMPDIR/second.1"
-	diff "$BATS_TEST_TMPDIR/third.2" "$BATS_TEST_TMPDIR/third.3"
+	# Who looks before another has published runs the step: two results of it are right.
+	for i in second.0 second.1 third.2 third.3; do
+		CAIRN_HOME=$BATS_TEST_TMPDIR/${i%.*} "$CAIRN" run "$(<"$BATS_TEST_TMPDIR/$i")" cat /x/both.txt |
+			diff - <(printf 'built\nnew\n')
+	done
 	for i in second third; do
 		CAIRN_HOME=$BATS_TEST_TMPDIR/$i "$SANDBOX_BIN/store-check" "$BATS_TEST_TMPDIR/$i"
 	done
