@@ -216,8 +216,9 @@ static void add_lines(const json_t *events, struct strbuf *out)
 	}
 }
 
-int codebuild_logs(struct aws *aws, const char *region, const struct codebuild_build *b,
-                   char **token, struct strbuf *out, struct cairn_err *err)
+/* One page: *ret_more = the token has moved, so that there may be another one. */
+static int log_page(struct aws *aws, const char *region, const struct codebuild_build *b,
+                    char **token, struct strbuf *out, bool *ret_more, struct cairn_err *err)
 {
 	cleanup_json json_t *in = log_request(b, *token), *answer = NULL;
 	cleanup_strbuf struct strbuf body;
@@ -229,9 +230,8 @@ int codebuild_logs(struct aws *aws, const char *region, const struct codebuild_b
 	char code[64];
 	int rc;
 
+	*ret_more = false;
 	strbuf_init(&body, AWS_JSON_MAX);
-	if (!b->log_group.len || !b->log_stream.len)
-		return 0;
 	json_write(in, &body);
 	c.body = strbuf_view(&body);
 	rc = aws_call(aws, &c, &answer, code, err);
@@ -240,9 +240,20 @@ int codebuild_logs(struct aws *aws, const char *region, const struct codebuild_b
 	TRY(rc);
 	add_lines(json_object_get(answer, "events"), out);
 	next = json_string_value(json_object_get(answer, "nextForwardToken"));
-	if (next) {
+	if (next && (!*token || strcmp(next, *token) != 0)) {
 		free(*token);
 		*token = xstrdup(next);
+		*ret_more = true;
 	}
+	return 0;
+}
+
+int codebuild_logs(struct aws *aws, const char *region, const struct codebuild_build *b,
+                   char **token, struct strbuf *out, struct cairn_err *err)
+{
+	bool more = b->log_group.len && b->log_stream.len;
+
+	for (unsigned page = 0; more && page < CODEBUILD_LOG_PAGES; page++)
+		TRY(log_page(aws, region, b, token, out, &more, err));
 	return 0;
 }

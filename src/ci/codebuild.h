@@ -16,6 +16,7 @@
 
 #define CODEBUILD_IDS_MAX    100u /* builds that one BatchGetBuilds may ask for */
 #define CODEBUILD_PHASES_MAX 64u  /* phases of a build that are read */
+#define CODEBUILD_LOG_PAGES  15u  /* of at most 1 MB each, that one look at a log reads */
 
 enum codebuild_status {
 	CODEBUILD_IN_PROGRESS,
@@ -81,7 +82,8 @@ int codebuild_stop(struct aws *aws, const char *region, str id, struct cairn_err
  * token  where to go on; NULL in the beginning; replaced, owned by the caller
  * out    the lines are appended
  *
- * A log that is not there yet is nothing new. */
+ * Reads page after page until the service says that there is no other one, CODEBUILD_LOG_PAGES at
+ * most: the rest comes with the next call. A log that is not there yet is nothing new. */
 int codebuild_logs(struct aws *aws, const char *region, const struct codebuild_build *b,
                    char **token, struct strbuf *out, struct cairn_err *err);
 

@@ -80,3 +80,13 @@ void driver_marks(str lines, enum history_outcome *marked)
 	while (str_next(&rest, '\n', &line))
 		mark_line(line, marked);
 }
+
+int driver_log_lost(struct driver_run *r, const struct cairn_err *why, struct strbuf *log)
+{
+	if (why->code == CAIRN_E_CANCELLED)
+		return why->code;
+	if (!r->log_lost)
+		strbuf_printf(log, "cairn: warning: what it prints cannot be read: %s\n", why->msg);
+	r->log_lost = true;
+	return 0;
+}

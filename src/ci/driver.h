@@ -93,7 +93,8 @@ struct driver_run {
 	str url;               /* for people; "" = none */
 	/* What the log said about its end; FAILED while it said nothing (driver_marks()). */
 	enum history_outcome marked;
-	bool stopped; /* it was asked to end, and nobody has to look whether it does */
+	bool stopped;  /* it was asked to end, and nobody has to look whether it does */
+	bool log_lost; /* its log could not be read, and was told */
 };
 
 /* How runners of that kind are driven; NULL for RUNNER_UNKNOWN. */
@@ -111,6 +112,10 @@ struct arena *driver_look(struct driver_run *r);
 
 /* Find out from a log why a build ended: cairn's own words, and those of the services. */
 void driver_marks(str lines, enum history_outcome *marked);
+
+/* Its log cannot be read, which says nothing about the build: a line in `log` says so, once. Fails
+ * with CAIRN_E_CANCELLED when that is why. */
+int driver_log_lost(struct driver_run *r, const struct cairn_err *why, struct strbuf *log);
 
 extern const struct driver_ops driver_local, driver_codebuild, driver_github;
 

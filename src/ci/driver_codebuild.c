@@ -196,8 +196,8 @@ static int look(struct driver_run *base, struct driver_state *ret, struct strbuf
 	if (part_of(b.phase) != PART_QUEUE)
 		ret->phase = DRIVER_RUNNING;
 	/* After the look: what was written before its end is then there. */
-	if (!r->asked)
-		TRY(codebuild_logs(aws, region, &b, &r->log_token, log, err));
+	if (!r->asked && codebuild_logs(aws, region, &b, &r->log_token, log, err) < 0)
+		TRY(driver_log_lost(base, err, log));
 	driver_marks(strbuf_view(log), &base->marked);
 	if (b.status != CODEBUILD_IN_PROGRESS)
 		ended(r, &b, ret);

@@ -166,24 +166,31 @@ static enum history_outcome outcome_of(str conclusion, enum history_outcome mark
 	return marked;
 }
 
-static int ended(struct github_driver_run *r, const struct github_run *run,
-                 struct driver_state *ret, struct strbuf *log, struct cairn_err *err)
+/* Times and log of the job that built. */
+static int read_job(struct github_driver_run *r, struct driver_state *ret, struct strbuf *log,
+                    struct cairn_err *err)
 {
 	str repository = r->workflow.repository;
 	struct github_run job = { 0 };
 	bool found = false;
 
-	if (!r->asked)
-		TRY(github_job(github_for(r), repository, r->run, r->base.scratch, &job, &found,
-		               err));
-	if (found) {
-		TRY(github_log(github_for(r), repository, job.id, log, err));
-		driver_marks(strbuf_view(log), &r->base.marked);
-		if (job.started > job.created && job.created)
-			ret->queue_ns = (uint64_t)(job.started - job.created);
-		if (job.ended > job.started && job.started)
-			ret->wall_ns = (uint64_t)(job.ended - job.started);
-	}
+	TRY(github_job(github_for(r), repository, r->run, r->base.scratch, &job, &found, err));
+	if (!found)
+		return 0;
+	if (job.started > job.created && job.created)
+		ret->queue_ns = (uint64_t)(job.started - job.created);
+	if (job.ended > job.started && job.started)
+		ret->wall_ns = (uint64_t)(job.ended - job.started);
+	TRY(github_log(github_for(r), repository, job.id, log, err));
+	driver_marks(strbuf_view(log), &r->base.marked);
+	return 0;
+}
+
+static int ended(struct github_driver_run *r, const struct github_run *run,
+                 struct driver_state *ret, struct strbuf *log, struct cairn_err *err)
+{
+	if (!r->asked && read_job(r, ret, log, err) < 0)
+		TRY(driver_log_lost(&r->base, err, log));
 	ret->phase = DRIVER_ENDED;
 	ret->outcome = outcome_of(run->conclusion, r->base.marked);
 	if (ret->outcome != HISTORY_OK)

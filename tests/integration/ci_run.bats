@@ -192,6 +192,23 @@ CODEBUILD='{ driver: codebuild, project: images, compute: BUILD_GENERAL1_LARGE, 
 	[ "$(grep -c StartBuild "$AWS_LOG")" = 1 ] # no second one beside it
 }
 
+@test "a log that cannot be read says nothing about the build; one of many pages is read to its end" {
+	start_aws
+	start_github
+	RUNNER_OF=([app]=cb [mute]=silent [big]=LOUD)
+	repository app mute big <<-END
+	  cb: $CODEBUILD
+	  silent: ${CODEBUILD/images/silent}
+	  LOUD: { driver: github, labels: ubuntu-latest, vcpu: 2, memory: 7g, disk: 14g, price: "0.03" }
+	END
+	ci_run --poll 2s # the last look finds all of it
+	[ "$status" = 0 ]
+	[[ $output == *"3 built, 0 retagged, 0 unchanged, 0 failed"* ]]
+	[ "$(grep -c "mute | cairn: warning: what it prints cannot be read: CloudWatch Logs (logs:GetLogEvents): AccessDenied" <<<"$output")" = 1 ]
+	[[ $output == *"big | cairn: warning: what it prints cannot be read: GitHub: read a job's log: "* ]]
+	[[ $output == *"app | ["*"] FINALIZING"* ]]
+}
+
 @test "no credentials, wrong ones, and what GitHub refuses" {
 	start_github
 	RUNNER_OF=([app]=gh)

@@ -4,7 +4,8 @@ It imitates StartBuild, BatchGetBuilds, StopBuild and GetLogEvents with the fiel
 go through their phases in time (--phase SECONDS each), write a log line a phase once they are provisioned, may be
 stopped, and no more than --builds of them run at once: then StartBuild says AccountLimitExceededException. A
 variable FAIL names the phase that fails, MEMORY the one that is killed. Builds of the project "broken" fail, those of
-"hungry" are killed on SMALL machines. No build runs anything.
+"hungry" are killed on SMALL machines; the logs of "silent" may not be read. A page of a log has LOG_PAGE lines.
+No build runs anything.
 """
 import json
 import time
@@ -13,6 +14,7 @@ import uuid
 PHASES = ["SUBMITTED", "QUEUED", "PROVISIONING", "DOWNLOAD_SOURCE", "INSTALL", "PRE_BUILD", "BUILD", "POST_BUILD",
           "UPLOAD_ARTIFACTS", "FINALIZING", "COMPLETED"]
 LOGS_FROM = PHASES.index("DOWNLOAD_SOURCE")
+LOG_PAGE = 2
 
 
 class Refused(Exception):
@@ -125,8 +127,11 @@ class CodeBuild:
         name = request["logStreamName"]
         build = next((b for b in self.builds.values() if b.id.endswith(name)), None)
         at = build.last()[0] if build else 0
+        if build and build.id.startswith("silent:"):
+            raise Refused("AccessDeniedException", "not authorized to perform: logs:GetLogEvents")
         if at <= LOGS_FROM:  # the stream comes with its first line
             raise Refused("ResourceNotFoundException", "The specified log stream does not exist.")
         first = int(request.get("nextToken", "f/0").removeprefix("f/"))
         lines = [{"timestamp": 0, "message": f"[{name}] {phase}\n"} for phase in PHASES[LOGS_FROM:at]]
-        return {"events": lines[first:], "nextForwardToken": f"f/{len(lines)}", "nextBackwardToken": "b/0"}
+        page = lines[first:first + LOG_PAGE]
+        return {"events": page, "nextForwardToken": f"f/{first + len(page)}", "nextBackwardToken": "b/0"}

@@ -14,8 +14,8 @@ something is written (403), a repository but o/r or a workflow but build-contain
 than 10, of another type than string, or not declared (422), a ref but main (422). A run appears --find seconds after
 its dispatch; each of its states lasts --phase seconds.
 
-The runner called FAIL in the inputs ends as a failure, MEMORY with exit code 137, SPOT with exit code 75. LOG gets a
-line for each request. A file LOG.d/expire makes the token worthless, LOG.d/limit uses the rate limit up.
+The runner called FAIL in the inputs ends as a failure, MEMORY with exit code 137, SPOT with exit code 75; that
+called LOUD ends well after 17 MB of log. LOG gets a line for each request. A file LOG.d/expire makes the token worthless, LOG.d/limit uses the rate limit up.
 """
 import argparse
 import http.server
@@ -77,6 +77,8 @@ class Run:
     def log(self):
         code = {"FAIL": 6, "MEMORY": 137, "SPOT": 75}.get(self.inputs["runner"])
         lines = [f"building {self.inputs['image']} of {self.inputs['commit'][:7]}"]
+        if self.inputs["runner"] == "LOUD":
+            lines += ["x" * 1000] * 17000
         if code:
             lines.append(f"##[error]Process completed with exit code {code}.")
         return "".join(f"2026-11-22T08:22:00.1234567Z {line}\n" for line in lines)
