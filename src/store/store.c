@@ -169,6 +169,8 @@ static int create_version(struct store *s, struct cairn_err *err)
 	if (r != CAIRN_E_NOT_FOUND)
 		return r;
 	TRY(check_empty(s, err));
+	if (faccessat(s->fd, ".", W_OK, AT_EACCESS) < 0)
+		return store_fail_io(s, err, "make a store");
 	TRY(store_clean_dir(s->fd, ".", 0700, err));
 	(void)snprintf(text, sizeof(text), "%s%d\n", version_prefix, STORE_VERSION);
 	return fs_write_file(s->fd, "version", str_of(text), 0644, err);

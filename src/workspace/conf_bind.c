@@ -102,7 +102,7 @@ static int read_enum(const struct conf_reader *r, const struct conf_field *f,
 	strbuf_init(&list, SIZE_MAX);
 	for (int i = 0; f->choices[i]; i++)
 		strbuf_printf(&list, "%s%s",
-		              !i                  ? ""
+		              !list.len           ? ""
 		              : f->choices[i + 1] ? ", "
 		                                  : " or ",
 		              f->choices[i]);

@@ -57,7 +57,7 @@ struct conf_field {
 	size_t offset;                    /* of the value in the struct */
 	const char *help;                 /* one phrase without full stop: for the schema */
 	const struct conf_object *object; /* OBJECT, OBJECTS, NAMED */
-	const char *const *choices;       /* ENUM, OPTION: ends with NULL */
+	const char *const *choices;       /* ENUM, OPTION: ends with NULL; "" is no choice */
 	uint64_t min, max;                /* UINT, OPTION */
 	const char *option;               /* OPTION */
 	const char *example;              /* a value, for the schema; NULL: none */

@@ -56,7 +56,7 @@ static json_t *choices(const char *const *list)
 	json_t *o = json_object(), *values = json_array();
 
 	for (; *list; list++)
-		if (json_array_append_new(values, json_string(*list)) < 0)
+		if (**list && json_array_append_new(values, json_string(*list)) < 0)
 			CAIRN_BUG("cannot make the schema");
 	set(o, "enum", values);
 	return o;

@@ -4,7 +4,7 @@
 #include "util/num.h"
 
 static const char *const drivers[] = {
-	[RUNNER_UNKNOWN] = "unknown",
+	[RUNNER_UNKNOWN] = "", /* nobody can write it */
 	[RUNNER_LOCAL] = "local",
 	[RUNNER_GITHUB] = "github",
 	[RUNNER_CODEBUILD] = "codebuild",
@@ -27,7 +27,7 @@ static const char *const archs[] = {
 
 const char *runner_driver_name(enum runner_driver d)
 {
-	return (unsigned)d < RUNNER_DRIVERS_ ? drivers[d] : "unknown";
+	return d > RUNNER_UNKNOWN && d < RUNNER_DRIVERS_ ? drivers[d] : "unknown";
 }
 
 const char *runner_arch_name(enum runner_arch a)

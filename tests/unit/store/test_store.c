@@ -291,6 +291,24 @@ void test_read_only__reads_and_says_so(void **state)
 	umount_tmpfs(path);
 }
 
+void test_read_only__no_store_can_be_made(void **state)
+{
+	struct store *s = NULL;
+	struct cairn_err err;
+	char path[128];
+
+	(void)state;
+	(void)snprintf(path, sizeof(path), "%s/store", harness_dir());
+	if (!mount_tmpfs(path, "size=1m")) {
+		print_message("skipped: cannot mount a tmpfs here\n");
+		skip();
+	}
+	assert_true(make_read_only(path));
+	assert_fails(open_at("store", NULL, &s, &err), CAIRN_E_DENIED);
+	assert_non_null(strstr(err.msg, "cannot write to the store"));
+	umount_tmpfs(path);
+}
+
 /* A store that cannot be written to after a restart does not believe what was not synced. */
 void test_read_only__after_a_restart(void **state)
 {

@@ -140,6 +140,8 @@ void test_config__mistakes(void **state)
 		{ "base: {registry: reg.example/Up}\n", 1, 18, "lower-case" },
 		{ "base: [a]\n", 1, 7, "expected a mapping of keys, not a list" },
 		{ "sandbox_network: bridge\n", 1, 18, "expected host or none, not 'bridge'" },
+		{ "runners: {r: {driver: unknown}}\n", 1, 23,
+		  "expected local, github, codebuild or" },
 		{ "cache_mounts: {enabled: yes}\n", 1, 25, "enabled: expected true or false" },
 		{ "cache_mounts: {enabled: \"true\"}\n", 1, 25, "expected true or false" },
 		{ "cache_mounts: {max_size: big}\n", 1, 26, "expected a size like" },
