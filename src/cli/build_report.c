@@ -281,10 +281,10 @@ static int tell(void *ctx, struct cairn_err *err)
 	cleanup_strbuf struct strbuf there;
 	bool found = false, lost = false;
 
+	strbuf_init(&there, REMOTE_POINTER_MAX);
 	TRY(remote_pointer_put(t->remote, &t->name, &p, &lost, err));
 	if (!lost)
 		return 0;
-	strbuf_init(&there, REMOTE_POINTER_MAX);
 	TRY(remote_pointer_get(t->remote, &t->name, &there, &version, &found, err));
 	p.version = version;
 	return remote_pointer_put(t->remote, &t->name, &p, &lost, err);
