@@ -54,6 +54,56 @@ static void drop_ignored(struct base_scan *s, const struct workspace_config *c)
 	s->images.len = kept;
 }
 
+static bool is_named(const str *names, size_t n, str text)
+{
+	char name[REFERENCE_TEXT_MAX];
+	struct reference ref;
+	struct cairn_err unnamed;
+
+	for (size_t i = 0; i < n; i++)
+		if (reference_parse(names[i], &ref, &unnamed) == 0 &&
+		    str_is(text, reference_text(&ref, name)))
+			return true;
+	return false;
+}
+
+/* Does the name mean an image that is built here? An image FROM its own name means another one. */
+static bool built_here(const struct ws_images *w, str name)
+{
+	bool ours = false;
+
+	for (size_t i = 0; i < w->len; i++) {
+		const struct ws_image *image = w->ptr[i];
+
+		for (size_t k = 0; k < image->bases.len; k++)
+			if (str_eq(image->bases.ptr[k], name))
+				return false;
+		ours |= is_named(&image->name, 1, name) ||
+		        is_named(image->tags.ptr, image->tags.len, name);
+	}
+	return ours;
+}
+
+static void drop_own(struct base_images *b)
+{
+	struct images_opts o = { .config = b->ctx->config };
+	cleanup_images struct ws_images *w = NULL;
+	struct cairn_err why;
+	size_t kept = 0;
+
+	if (images_load(&o, &w, &why) < 0) {
+		base_warn(b, "images of this repository may be among the base images: %s", why.msg);
+		return;
+	}
+	vec_foreach (i, &b->scan->images) {
+		if (built_here(w, i->name))
+			vec_free(&i->places);
+		else
+			b->scan->images.ptr[kept++] = *i;
+	}
+	b->scan->images.len = kept;
+}
+
 int base_images_open(struct cairn_ctx *ctx, const char *config, struct base_images *ret,
                      struct cairn_err *err)
 {
@@ -63,6 +113,7 @@ int base_images_open(struct cairn_ctx *ctx, const char *config, struct base_imag
 	TRY(base_scan_dir(ctx->config->root, &ret->scan, err));
 	TRY(base_lock_read(ret->lock_path, &ret->lock, err));
 	drop_ignored(ret->scan, ctx->config);
+	drop_own(ret);
 	vec_foreach (u, &ret->scan->unresolved) {
 		cleanup_free char *line =
 			u->place.line ? xasprintf(":%u", u->place.line) : xstrdup("");

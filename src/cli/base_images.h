@@ -17,7 +17,8 @@ struct base_images {
 };
 
 /* Read cairn.yaml (config: value of --config), the Dockerfiles of the repository and cairn.lock.
- * Images that `base.ignore` names are left out. Warns of names that say nothing.
+ * Images that `base.ignore` names and those that the repository builds itself are left out. Warns
+ * of names that say nothing.
  * Release with base_images_done(), also after a failure. */
 int base_images_open(struct cairn_ctx *ctx, const char *config, struct base_images *ret,
                      struct cairn_err *err);

@@ -11,7 +11,8 @@ const struct cli_cmd cmd_base = {
 	.description =
 		"Looks at every Dockerfile of the repository (Dockerfile, Dockerfile.*, *.Dockerfile; "
 		"node_modules, vendor and the like are passed over) for FROM, COPY --from=IMAGE and RUN "
-		"--mount=from=IMAGE. ARGs have their defaults.\n\n"
+		"--mount=from=IMAGE. ARGs have their defaults; images that the repository builds "
+		"itself are left out.\n\n"
 		"The repository is the folder of cairn.yaml, else that of .git, else the working "
 		"directory.",
 	.args = "list|sync|lock|update",
