@@ -36,7 +36,8 @@ struct driver_env {
 
 struct driver_task {
 	str image;                   /* name in the workspace */
-	str attempt;                 /* letters and digits; no other attempt has it */
+	str attempt;                 /* letters and digits; no other attempt has it. What runs
+	                              * elsewhere gets it as CAIRN_ATTEMPT */
 	const struct runner *runner; /* where */
 	str fallback;                /* why it is not where it was meant to be; "" = it is */
 	char *const *argv;           /* local: what is run, by this program; ends with NULL */

@@ -4,7 +4,7 @@
 #include "codebuild.h"
 #include "util/clock.h"
 
-#define VARIABLES 3
+#define VARIABLES 4
 
 struct codebuild_run {
 	struct driver_run base;
@@ -25,7 +25,8 @@ static int fill(const struct driver_env *env, const struct driver_task *t, struc
 
 	v[0] = (struct http_field){ "CAIRN_IMAGE", arena_cstr(a, t->image) };
 	v[1] = (struct http_field){ "CAIRN_RUNNER", arena_cstr(a, c->name) };
-	v[2] = (struct http_field){ "CAIRN_FALLBACK", arena_cstr(a, t->fallback) };
+	v[2] = (struct http_field){ "CAIRN_ATTEMPT", arena_cstr(a, t->attempt) };
+	v[3] = (struct http_field){ "CAIRN_FALLBACK", arena_cstr(a, t->fallback) };
 	*ret = (struct codebuild_start){ .region = region_of(t, a),
 		                         .project = c->project.len ? c->project : env->project,
 		                         .source_version = env->commit,
@@ -34,7 +35,7 @@ static int fill(const struct driver_env *env, const struct driver_task *t, struc
 		                         .environment_type = c->environment,
 		                         .privileged = c->privileged,
 		                         .env = v,
-		                         .n_env = t->fallback.len ? 3 : 2,
+		                         .n_env = t->fallback.len ? 4 : 3,
 		                         .token = t->attempt };
 	if (!ret->project.len)
 		return cairn_fail(err, CAIRN_E_NOT_FOUND,

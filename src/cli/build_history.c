@@ -180,6 +180,7 @@ static void set_route(struct build_run *r, struct history_build *b)
 	if (name && runners_load(r->ctx->config, &runners, &ignored) == 0)
 		runner = runners_get(runners, str_of(name));
 	b->fallback = str_of(ctx_env(r->ctx->envp, "CAIRN_FALLBACK"));
+	b->attempt = str_of(ctx_env(r->ctx->envp, "CAIRN_ATTEMPT"));
 	set_cost(runner, b);
 	if (engine_ran(r->build))
 		set_prediction(r, runner, b);

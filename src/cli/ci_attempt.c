@@ -79,6 +79,8 @@ static void record(struct ci *c, const struct ci_image *i, const struct ci_attem
 		.predicted_cost = i->expected.cost,
 		.predicted_memory = i->expected.predicted.memory,
 		.fallback = a->task.fallback,
+		.attempt = a->task.attempt,
+		.sender = true,
 	};
 
 	if (i->work)

@@ -160,6 +160,7 @@ static int print_json(const struct row *rows, size_t n, double error, FILE *out,
 		json_object_set_new(j, "pushed", json_integer((json_int_t)b->pushed));
 		json_object_set_new(j, "queue_ns", json_integer((json_int_t)b->queue_ns));
 		json_object_set_new(j, "fallback", json_str(b->fallback));
+		json_object_set_new(j, "attempt", json_str(b->attempt));
 		json_array_append_new(list, j);
 	}
 	json_object_set_new(o, "builds", list);

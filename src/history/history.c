@@ -85,6 +85,9 @@ static void columns(const struct field *fields, size_t n, bool types, struct str
 		              types ? sql_types[fields[i].type] : "");
 }
 
+/* Few records have one. */
+#define ATTEMPTS "CREATE INDEX IF NOT EXISTS build_attempt ON build(attempt) WHERE attempt <> '';"
+
 static int create(struct history *h, struct cairn_err *err)
 {
 	cleanup_strbuf struct strbuf sql;
@@ -99,12 +102,28 @@ static int create(struct history *h, struct cairn_err *err)
 	strbuf_printf(&sql,
 	              ", PRIMARY KEY(build, pos)) WITHOUT ROWID;"
 	              "CREATE INDEX IF NOT EXISTS build_image ON build(image, time);"
-	              "CREATE INDEX IF NOT EXISTS build_time ON build(time);"
+	              "CREATE INDEX IF NOT EXISTS build_time ON build(time);" ATTEMPTS
 	              "PRAGMA user_version=%d",
 	              HISTORY_VERSION);
 	TRY(exec(h, "BEGIN IMMEDIATE", err));
 	TRY(exec(h, sql.ptr, err));
 	return exec(h, "COMMIT", err);
+}
+
+/* What a database of an older version lacks. Its columns are added; what they say of older records
+ * is "" and 0. */
+static int upgrade(struct history *h, struct cairn_err *err)
+{
+	char sql[256];
+
+	(void)snprintf(sql, sizeof(sql),
+	               "BEGIN IMMEDIATE;"
+	               "ALTER TABLE build ADD COLUMN attempt TEXT NOT NULL DEFAULT '';"
+	               "ALTER TABLE build ADD COLUMN sender INTEGER NOT NULL DEFAULT 0;" ATTEMPTS
+	               "PRAGMA user_version=%d;"
+	               "COMMIT",
+	               HISTORY_VERSION);
+	return exec(h, sql, err);
 }
 
 static int version_of(struct history *h, int *ret, struct cairn_err *err)
@@ -136,8 +155,13 @@ static int open_db(struct history *h, bool read_only, struct cairn_err *err)
 	if (!read_only)
 		TRY(exec(h, "PRAGMA synchronous=OFF; PRAGMA journal_mode=PERSIST", err));
 	TRY(version_of(h, &version, err));
-	if (version == 0 && !read_only) {
-		TRY(create(h, err));
+	if (read_only && version > 0 && version < HISTORY_VERSION) {
+		(void)sqlite3_close(h->db);
+		h->db = NULL;
+		return open_db(h, false, err);
+	}
+	if (version < HISTORY_VERSION && !read_only) {
+		TRY(version == 0 ? create(h, err) : upgrade(h, err));
 		TRY(version_of(h, &version, err));
 	}
 	if (version != HISTORY_VERSION)
@@ -414,6 +438,12 @@ static int read_steps(struct history *h, sqlite3_stmt *st, int64_t build, struct
 	return r;
 }
 
+/* Not the sender's record of an attempt of which the build told itself. */
+#define OF_ONE                                                                               \
+	" AND NOT (sender AND attempt <> '' AND EXISTS(SELECT 1 FROM build AS o"             \
+	" WHERE o.attempt <> '' AND o.attempt = build.attempt AND o.image = build.image AND" \
+	" NOT o.sender))"
+
 /* Outcome 0 is HISTORY_OK. */
 #define WORKED                                                                            \
 	" AND (outcome <> 0 OR EXISTS(SELECT 1 FROM step WHERE step.build = build.n AND " \
@@ -432,7 +462,9 @@ static int prepare_reading(struct history *h, const struct history_query *q, sql
 	strbuf_clear(&sql);
 	strbuf_cstr(&sql, "SELECT n, id");
 	columns(history_build_fields, BUILD_FIELDS, false, &sql);
-	strbuf_printf(&sql, " FROM build WHERE time >= ?2%s%s ORDER BY time DESC, n DESC LIMIT ?3",
+	strbuf_printf(&sql,
+	              " FROM build WHERE time >= ?2%s%s" OF_ONE
+	              " ORDER BY time DESC, n DESC LIMIT ?3",
 	              q->image.len ? " AND image = ?1" : "", q->worked ? WORKED : "");
 	TRY(prepare(h, sql.ptr, ret, err));
 	if (q->image.len)
@@ -443,16 +475,57 @@ static int prepare_reading(struct history *h, const struct history_query *q, sql
 	return 0;
 }
 
+/* What was sent for an attempt, if somebody told. */
+static int prepare_sender(struct history *h, sqlite3_stmt **ret, struct cairn_err *err)
+{
+	cleanup_strbuf struct strbuf sql;
+
+	strbuf_init(&sql, SQL_MAX);
+	strbuf_cstr(&sql, "SELECT n, id");
+	columns(history_build_fields, BUILD_FIELDS, false, &sql);
+	strbuf_cstr(&sql, " FROM build WHERE attempt <> '' AND attempt = ?1 AND image = ?2 AND"
+	                  " sender LIMIT 1");
+	return prepare(h, sql.ptr, ret, err);
+}
+
+static int add_sender(struct history *h, sqlite3_stmt *st, struct arena *a, struct history_build *b,
+                      struct cairn_err *err)
+{
+	struct history_build from = { 0 };
+	bool row = false;
+
+	if (b->sender || !b->attempt.len)
+		return 0;
+	(void)sqlite3_reset(st);
+	(void)sqlite3_bind_text64(st, 1, b->attempt.ptr, b->attempt.len, SQLITE_STATIC,
+	                          SQLITE_UTF8);
+	(void)sqlite3_bind_text64(st, 2, b->image.ptr, b->image.len, SQLITE_STATIC, SQLITE_UTF8);
+	TRY(step(h, st, &row, err));
+	if (!row)
+		return 0;
+	read_fields(st, history_build_fields, BUILD_FIELDS, a, &from);
+	b->queue_ns = from.queue_ns;
+	b->cost = from.cost ? from.cost : b->cost;
+	b->predicted_ns = from.predicted_ns;
+	b->predicted_cost = from.predicted_cost;
+	b->predicted_memory = from.predicted_memory;
+	b->fallback = from.fallback;
+	if (b->outcome == HISTORY_OK)
+		b->outcome = from.outcome;
+	return 0;
+}
+
 typedef VEC(struct history_build) builds_vec;
 
 static int read_builds(struct history *h, const struct history_query *q, struct arena *a,
                        builds_vec *builds, struct cairn_err *err)
 {
-	cleanup_sql sqlite3_stmt *st = NULL, *steps = NULL;
+	cleanup_sql sqlite3_stmt *st = NULL, *steps = NULL, *sender = NULL;
 	bool row = true;
 	int r;
 
 	TRY(prepare_reading(h, q, &st, &steps, err));
+	TRY(prepare_sender(h, &sender, err));
 	while ((r = step(h, st, &row, err)) == 0 && row) {
 		struct history_build b = { 0 };
 		str id = sql_bytes(st, 1);
@@ -460,6 +533,7 @@ static int read_builds(struct history *h, const struct history_query *q, struct 
 		if (id.len == HISTORY_ID)
 			memcpy(b.id, id.ptr, HISTORY_ID);
 		read_fields(st, history_build_fields, BUILD_FIELDS, a, &b);
+		TRY(add_sender(h, sender, a, &b, err));
 		if (q->steps)
 			TRY(read_steps(h, steps, sqlite3_column_int64(st, 0), a, &b, err));
 		vec_push(builds, b);

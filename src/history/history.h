@@ -73,6 +73,10 @@ struct history_build {
 	uint64_t predicted_ns, predicted_cost, predicted_memory;
 	str fallback; /* why it runs here and not where it was meant to; "" = it was not
 	                 moved */
+	/* Who sends a build elsewhere gives it an id, which the build has in $CAIRN_ATTEMPT. Both
+	 * keep a record; history_find() makes one of them. */
+	str attempt; /* "" = nobody sent it */
+	bool sender; /* the record of who sent it, not of the build */
 	struct history_step *steps;
 	size_t n_steps;
 };
@@ -100,7 +104,9 @@ struct history_query {
 	bool worked;   /* without those that went well and ran no step: all was there */
 };
 
-/* Builds, newest first; allocated in `a`. */
+/* Builds, newest first; allocated in `a`. Of an attempt that both told of there is the build's
+ * record, with what only the sender knows: time in the queue, cost, what was predicted, why it was
+ * moved, and the outcome where that was worse. */
 int history_find(struct history *h, const struct history_query *q, struct arena *a,
                  struct history_build **ret, size_t *ret_n, struct cairn_err *err);
 

@@ -32,6 +32,8 @@ const struct field history_build_fields[BUILD_FIELDS] = {
 	B("predicted_cost", FIELD_U64, predicted_cost),
 	B("predicted_memory", FIELD_U64, predicted_memory),
 	B("fallback", FIELD_STR, fallback),
+	B("attempt", FIELD_STR, attempt),
+	B("sender", FIELD_BOOL, sender),
 };
 
 #define F(name, type, field)                                     \

@@ -10,7 +10,7 @@
 #include "util/json.h"
 
 /* Of the database (user_version) and of the lines ("v"). Another version is not read. */
-#define HISTORY_VERSION 1
+#define HISTORY_VERSION 2
 
 #define HISTORY_LINE_MAX  (1u << 20) /* bytes of a JSON line */
 #define HISTORY_TEXT_MAX  4096u      /* bytes of a text in it */
@@ -33,7 +33,7 @@ struct field {
 	size_t offset;
 };
 
-#define BUILD_FIELDS 25
+#define BUILD_FIELDS 27
 #define STEP_FIELDS  8
 extern const struct field history_build_fields[BUILD_FIELDS];
 extern const struct field history_step_fields[STEP_FIELDS];

@@ -97,6 +97,18 @@ CODEBUILD='{ driver: codebuild, project: images, compute: BUILD_GENERAL1_LARGE, 
 	[[ $output == *"1 of 3 images failed"* ]]
 }
 
+@test "a build elsewhere of which both sides tell is one record" {
+	local attempt of_app='.builds[] | select(.image == "app")'
+	start_aws
+	repository app <<<"  cb: $CODEBUILD"
+	ci_run
+	[ "$("$CAIRN" report --json | jq -r "$of_app | .runner, .steps" | xargs)" = "cb 0" ]
+	attempt=$("$CAIRN" report --json | jq -r "$of_app | .attempt")
+	# what the machine there does, with a cache that brings its record here
+	CAIRN_ATTEMPT=$attempt CAIRN_RUNNER=cb "$CAIRN" up -q app
+	[ "$("$CAIRN" report --json | jq -r "$of_app | .runner, .steps, .queue_ns > 0" | xargs)" = "cb 1 true" ]
+}
+
 @test "an account at its limit: asked again, later, then another runner" {
 	start_aws --builds 0
 	start_github
@@ -257,6 +269,7 @@ CODEBUILD='{ driver: codebuild, project: images, compute: BUILD_GENERAL1_LARGE, 
 POST $AWS_ENDPOINT_URL/
 X-Amz-Target: CodeBuild_20161006.StartBuild
 {\"projectName\":\"images\",\"sourceVersion\":\"$(git rev-parse HEAD)\",\"computeTypeOverride\":\"BUILD_GENERAL1_LARGE\""* ]]
+	[[ $output =~ '"CAIRN_ATTEMPT"'[^}]*'"'[0-9a-f]{24}'"' ]]
 	[[ $output == *"# b on gh
 POST $GITHUB_API_URL/repos/o/r/actions/workflows/build-containers.yml/dispatches
 {\"ref\":\"main\",\"inputs\":{\"image\":\"b\""*'"labels":"[\"self-hosted\",\"x-{0}\"]"'* ]]

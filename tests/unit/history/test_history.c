@@ -1,6 +1,8 @@
 /* Records of builds: kept, found, carried to another machine. */
 #include "harness.h"
 
+#include <sqlite3.h>
+
 #include "history/history.h"
 #include "util/clock.h"
 
@@ -121,6 +123,78 @@ void test_history__travels(void **state)
 	check_sample(&got[0]);
 }
 
+/* Who sent a build knows what it waited for and what it cost, the build what it did. */
+void test_history__attempt_told_twice(void **state)
+{
+	cleanup_history struct history *h = open_in("attempts", false);
+	cleanup_arena struct arena *a = arena_new();
+	struct history_build build = sample(steps, 2), sent = sample(NULL, 0), *got;
+	struct history_query q = { .steps = true };
+	struct cairn_err err;
+	size_t n;
+
+	(void)state;
+	build.attempt = sent.attempt = S("a1");
+	build.outcome = HISTORY_OK;
+	sent.sender = true;
+	sent.wall_ns = 99;
+	sent.queue_ns = 30;
+	sent.cost = 7;
+	sent.predicted_ns = 80;
+	sent.fallback = S("out of memory on small");
+	assert_ok(history_add(h, &sent, &err));
+	assert_ok(history_find(h, &q, a, &got, &n, &err));
+	assert_int_equal(n, 1); /* alone it counts */
+	assert_int_equal(got[0].wall_ns, 99);
+	assert_ok(history_add(h, &build, &err));
+	assert_ok(history_find(h, &q, a, &got, &n, &err));
+	assert_int_equal(n, 1);
+	check_sample(&got[0]); /* also its outcome: who sent it saw it end badly */
+	assert_int_equal(got[0].queue_ns, 30);
+	assert_int_equal(got[0].cost, 7);
+	assert_int_equal(got[0].predicted_ns, 80);
+	assert_str(got[0].fallback, "out of memory on small");
+	/* a parent that the same machine built, and another attempt */
+	build.image = S("parent");
+	assert_ok(history_add(h, &build, &err));
+	sent.attempt = S("a2");
+	assert_ok(history_add(h, &sent, &err));
+	assert_ok(history_find(h, &q, a, &got, &n, &err));
+	assert_int_equal(n, 3);
+}
+
+/* Columns that the first version of the file did not have. */
+void test_history__of_the_first_version(void **state)
+{
+	struct history *h = open_in("older", false);
+	cleanup_arena struct arena *a = arena_new();
+	struct history_build b = sample(steps, 2), *got;
+	struct history_query q = { .steps = true };
+	cleanup_free char *path = xasprintf("%s/older/history.sqlite", harness_dir());
+	struct cairn_err err;
+	sqlite3 *db;
+	size_t n;
+
+	(void)state;
+	assert_ok(history_add(h, &b, &err));
+	history_close(h);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db,
+	                              "DROP INDEX build_attempt; ALTER TABLE build DROP COLUMN"
+	                              " attempt; ALTER TABLE build DROP COLUMN sender; PRAGMA"
+	                              " user_version=1",
+	                              NULL, NULL, NULL),
+	                 SQLITE_OK);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+	for (int read_only = 1; read_only >= 0; read_only--) {
+		h = open_in("older", read_only);
+		assert_ok(history_find(h, &q, a, &got, &n, &err));
+		assert_int_equal(n, 1);
+		check_sample(&got[0]);
+		history_close(h);
+	}
+}
+
 #define ID "\"id\":\"0123456789abcdef0123456789abcdef\""
 
 void test_history__damaged_lines(void **state)
@@ -132,18 +206,18 @@ void test_history__damaged_lines(void **state)
 		{ "", 0 },
 		{ "{", 0 },
 		{ "[]", 0 },
-		{ "{\"v\":1}", 0 },
-		{ "{\"v\":2," ID "}", 0 },
-		{ "{\"v\":1,\"id\":\"00000000000000000000000000000000\"}", 0 },
-		{ "{\"v\":1,\"id\":\"0123\"}", 0 },
-		{ "{\"v\":1," ID ",\"wall_ns\":-1}", 0 },
-		{ "{\"v\":1," ID ",\"wall_ns\":1.5}", 0 },
-		{ "{\"v\":1," ID ",\"cpus\":9999999999}", 0 },
-		{ "{\"v\":1," ID ",\"outcome\":\"odd\"}", 0 },
-		{ "{\"v\":1," ID ",\"input\":\"sha256:0\"}", 0 },
-		{ "{\"v\":1," ID ",\"steps\":[1]}", 0 },
-		{ "{\"v\":1," ID ",\"image\":7}", 0 },
-		{ "garbage\n\n{\"v\":1," ID ",\"image\":\"a\",\"later\":1}\ngarbage", 1 },
+		{ "{\"v\":2}", 0 },
+		{ "{\"v\":1," ID "}", 0 }, /* of an older cairn */
+		{ "{\"v\":2,\"id\":\"00000000000000000000000000000000\"}", 0 },
+		{ "{\"v\":2,\"id\":\"0123\"}", 0 },
+		{ "{\"v\":2," ID ",\"wall_ns\":-1}", 0 },
+		{ "{\"v\":2," ID ",\"wall_ns\":1.5}", 0 },
+		{ "{\"v\":2," ID ",\"cpus\":9999999999}", 0 },
+		{ "{\"v\":2," ID ",\"outcome\":\"odd\"}", 0 },
+		{ "{\"v\":2," ID ",\"input\":\"sha256:0\"}", 0 },
+		{ "{\"v\":2," ID ",\"steps\":[1]}", 0 },
+		{ "{\"v\":2," ID ",\"image\":7}", 0 },
+		{ "garbage\n\n{\"v\":2," ID ",\"image\":\"a\",\"later\":1}\ngarbage", 1 },
 	};
 
 	(void)state;
@@ -193,7 +267,7 @@ void test_history__large(void **state)
 		if (i <= 3)
 			assert_ok(history_add(h, &b, &err));
 		strbuf_printf(&lines,
-		              "{\"v\":1,\"id\":\"%032x\",\"image\":\"i\",\"time\":%u,\"steps\":[",
+		              "{\"v\":2,\"id\":\"%032x\",\"image\":\"i\",\"time\":%u,\"steps\":[",
 		              i, i);
 		for (unsigned k = 0; k < 20; k++)
 			strbuf_printf(
