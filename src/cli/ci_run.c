@@ -336,6 +336,8 @@ static bool has_place(const struct ci *c, const struct runner *r)
 
 static void begin(struct ci *c, struct ci_image *i)
 {
+	if (!is_local(i) && !i->attempts.len)
+		ci_source_warn(c, i);
 	(void)ci_attempt_new(c, i);
 	i->found = (struct driver_state){ 0 };
 	i->looks = i->lost = 0;
@@ -463,6 +465,8 @@ int ci_run_dry(struct ci *c, FILE *out, struct cairn_err *err)
 		if (!ci_choose(c, i))
 			return cairn_fail(err, CAIRN_E_NOT_FOUND, "image '%.*s': %.*s",
 			                  STR(i->plan->image->name), STR(i->why));
+		if (!is_local(i))
+			ci_source_warn(c, i);
 		d = driver_of(i->runner->c.driver);
 		TRY(d->request(&c->env, &ci_attempt_new(c, i)->task, &text, err));
 		(void)fprintf(out, "# %.*s on %.*s\n%s", STR(i->plan->image->name),

@@ -104,6 +104,7 @@ struct ci {
 	size_t n[CI_STATES_];
 	bool stopping;
 	bool denied; /* credentials failed */
+	bool pushed; /* it is known, or was told, whether the commit is */
 };
 
 /* Route the plan and get ready; nothing is started. Fails as plan_route_make(). */
@@ -133,6 +134,9 @@ void ci_attempt_end(struct ci *c, struct ci_image *i, enum history_outcome outco
 
 /* ci_source.c: what of the repository is built elsewhere; from CI's variables, else from git. */
 void ci_source(struct ci *c);
+/* Warn when the image that is about to be built elsewhere will not be what is here: files of it
+ * are not as in the commit, or the commit is on no branch of a remote. */
+void ci_source_warn(struct ci *c, const struct ci_image *i);
 
 /* "waiting", ...; static. */
 const char *ci_state_name(enum ci_state s);

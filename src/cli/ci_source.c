@@ -5,9 +5,10 @@
 #include "util/proc.h"
 
 #define GIT_TIMEOUT (30ull * 1000000000)
-#define GIT_OUTPUT  65536
+#define GIT_OUTPUT  (1u << 20)
 
-/* What git says in one line, allocated; "" when it says nothing or is not there. */
+/* What git says, allocated and without space at its end; "" when it says nothing or is not there.
+ */
 static str git(struct ci *c, const char *const *words)
 {
 	const char *argv[12] = { "git", "-C", c->env.root };
@@ -20,7 +21,7 @@ static str git(struct ci *c, const char *const *words)
 		argv[n] = *words;
 	proc_result_init(&r, GIT_OUTPUT);
 	if (proc_run(&o, &r, &ignored) == 0 && r.exit_code == 0)
-		line = arena_str(c->plan->a, str_trim(strbuf_view(&r.output)));
+		line = arena_str(c->plan->a, str_trim_right(strbuf_view(&r.output)));
 	return line;
 }
 
@@ -66,6 +67,7 @@ void ci_source(struct ci *c)
 	str rest;
 
 	c->env.commit = variable(c, commits);
+	c->pushed = c->env.commit.len; /* CI has it from there */
 	if (!c->env.commit.len)
 		c->env.commit = git(c, (const char *const[]){ "rev-parse", "HEAD", NULL });
 	c->env.ref = variable(c, refs);
@@ -78,4 +80,57 @@ void ci_source(struct ci *c)
 			c->plan->a,
 			git(c, (const char *const[]){ "remote", "get-url", "origin", NULL }));
 	(void)str_cut(variable(c, builds), ':', &c->env.project, &rest);
+}
+
+/* --- is it what is here? ------------------------------------------------------------------ */
+
+#define NAMED 3 /* files of a warning */
+
+static void warn_files(struct ci *c, const struct ci_image *i)
+{
+	const struct ws_image *w = i->plan->image;
+	const char *words[] = { "status",
+		                "--porcelain",
+		                "-z",
+		                "--untracked-files=normal",
+		                "--",
+		                arena_cstr(c->plan->a, w->context),
+		                arena_cstr(c->plan->a, w->dockerfile),
+		                NULL };
+	cleanup_strbuf struct strbuf names;
+	str rest = git(c, words), entry;
+	size_t n = 0;
+
+	strbuf_init(&names, GIT_OUTPUT);
+	while (str_next(&rest, '\0', &entry)) {
+		if (entry.len <= 3) /* "XY name" */
+			continue;
+		if (n++ < NAMED)
+			strbuf_printf(&names, "%s%.*s", n > 1 ? ", " : "", STR(str_skip(entry, 3)));
+		if (entry.ptr[0] == 'R' || entry.ptr[0] == 'C')
+			(void)str_next(&rest, '\0', &entry); /* what it was */
+	}
+	if (n)
+		(void)fprintf(
+			c->plan->ctx->err,
+			"cairn: warning: %.*s is built elsewhere from commit %.12s, which has "
+			"not what is here: %s%s\n",
+			STR(w->name), arena_cstr(c->plan->a, c->env.commit), names.ptr,
+			n > NAMED ? ", ..." : "");
+}
+
+void ci_source_warn(struct ci *c, const struct ci_image *i)
+{
+	const char *commit = arena_cstr(c->plan->a, c->env.commit);
+
+	if (!c->env.commit.len)
+		return;
+	warn_files(c, i);
+	if (!c->pushed && git(c, (const char *const[]){ "remote", NULL }).len &&
+	    !git(c, (const char *const[]){ "branch", "-r", "--contains", commit, NULL }).len)
+		(void)fprintf(c->plan->ctx->err,
+		              "cairn: warning: commit %.12s is on no branch of a remote: machines "
+		              "elsewhere cannot check it out; 'git push' it\n",
+		              commit);
+	c->pushed = true;
 }

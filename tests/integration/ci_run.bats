@@ -109,6 +109,30 @@ CODEBUILD='{ driver: codebuild, project: images, compute: BUILD_GENERAL1_LARGE, 
 	[ "$("$CAIRN" report --json | jq -r "$of_app | .runner, .steps, .queue_ns > 0" | xargs)" = "cb 1 true" ]
 }
 
+@test "what is not in the commit, or not pushed, is not built elsewhere: warnings" {
+	start_aws
+	RUNNER_OF=([here]=local [there]=cb)
+	repository here there other <<<"  cb: $CODEBUILD"
+	echo new >here/f
+	ci_run --dry-run
+	[[ $output != *warning* ]]
+	echo new >there/f
+	git mv there/Dockerfile there/D && git mv there/D there/Dockerfile
+	touch "there/a file"
+	ci_run
+	[ "$status" = 0 ]
+	[ "$(grep -c warning <<<"$output")" = 1 ]
+	[[ $output == *"cairn: warning: there is built elsewhere from commit $(git rev-parse HEAD | cut -c 1-12), which has not what is here: there/f, there/a file"* ]]
+	git add . && git commit -qm more
+	git init -q --bare "$BATS_TEST_TMPDIR/origin"
+	git remote add origin "$BATS_TEST_TMPDIR/origin"
+	ci_run --dry-run
+	[ "$(grep -c "warning: commit $(git rev-parse HEAD | cut -c 1-12) is on no branch of a remote" <<<"$output")" = 1 ]
+	git push -q origin main
+	ci_run --dry-run
+	[[ $output != *warning* ]]
+}
+
 @test "an account at its limit: asked again, later, then another runner" {
 	start_aws --builds 0
 	start_github
