@@ -12,7 +12,7 @@
 #include "util/vec.h"
 
 #define READ_SIZE  65536
-#define READ_TRIES 3 /* of a file that changes while it is read */
+#define READ_TRIES 4 /* of a file that changes while it is read */
 
 struct context {
 	int fd;
@@ -80,6 +80,15 @@ static int add_file(void *ctx, const struct walk_file *f, struct cairn_err *err)
 	return 0;
 }
 
+static void make_room(void *ctx, size_t most)
+{
+	struct context *c = ((const struct scan *)ctx)->c;
+
+	most = most < CONTEXT_ENTRIES_MAX ? most : CONTEXT_ENTRIES_MAX;
+	vec_reserve(&c->entries, most);
+	vec_reserve(&c->ids, most);
+}
+
 /* The root's path, by which its stat cache is found. */
 static struct statcache *open_cache(int fd, struct store *store)
 {
@@ -95,6 +104,7 @@ int context_scan(const struct context_opts *opts, struct context **ret, struct c
 {
 	cleanup_context struct context *c = xcalloc(1, sizeof(*c));
 	struct scan s = { c, opts };
+	const struct walk_sink sink = { make_room, add_file, &s };
 
 	c->name = xstrdup(opts->name);
 	c->arena = arena_new();
@@ -102,7 +112,7 @@ int context_scan(const struct context_opts *opts, struct context **ret, struct c
 	c->fd = fcntl(opts->dirfd, F_DUPFD_CLOEXEC, 0);
 	if (c->fd < 0)
 		return cairn_fail_sys(err, "open %s", opts->name);
-	TRY(context_walk(c->fd, opts, add_file, &s, err));
+	TRY(context_walk(c->fd, opts, &sink, err));
 	c->cache = open_cache(c->fd, opts->store);
 	*ret = steal_ptr(&c);
 	return 0;
@@ -199,7 +209,10 @@ static int hash_fd(int fd, const char *path, uint64_t size, struct digest *ret, 
 
 	sha256_init(&h);
 	while (n && sum < size) {
-		TRY(fs_read_full(fd, buf, sizeof(buf), &n, path, err));
+		uint64_t left = size - sum;
+
+		TRY(fs_read_full(fd, buf, left < sizeof(buf) ? (size_t)left : sizeof(buf), &n, path,
+		                 err));
 		sha256_add(&h, buf, n);
 		sum += n;
 	}
@@ -208,37 +221,55 @@ static int hash_fd(int fd, const char *path, uint64_t size, struct digest *ret, 
 	return 0;
 }
 
-/* One attempt; *ret_done stays false when the file changed meanwhile. */
-static int hash_once(struct context *c, struct job *j, bool *ret_done, struct cairn_err *err)
+/* The file is as `before` says, all the time until it was read: that is its digest. *ret_done
+ * stays false when it is not. */
+static int hash_state(struct context *c, struct job *j, int fd, const struct stat_id *before,
+                      bool *ret_done, struct cairn_err *err)
 {
 	struct layer_entry *e = &c->entries.ptr[j->i];
 	int64_t now = clock_now();
-	cleanup_fd int fd = -1;
-	struct stat before, after;
-	struct stat_id a, b;
+	struct stat after;
+	struct stat_id id;
 	struct digest d;
 	uint64_t n = 0;
 
-	TRY(context_open(c, e, &fd, err));
-	if (fstat(fd, &before) < 0)
-		return cairn_fail_sys(err, "stat '%.*s'", STR(e->path));
-	if (!S_ISREG(before.st_mode))
-		return 0;
-	a = stat_id_of(&before);
-	TRY(hash_fd(fd, e->path.ptr, a.size, &d, &n, err));
+	TRY(hash_fd(fd, e->path.ptr, before->size, &d, &n, err));
 	if (fstat(fd, &after) < 0)
 		return cairn_fail_sys(err, "stat '%.*s'", STR(e->path));
-	b = stat_id_of(&after);
-	if (!stat_id_eq(&a, &b) || n != a.size)
+	id = stat_id_of(&after);
+	if (!S_ISREG(after.st_mode) || !stat_id_eq(before, &id) || n != id.size)
 		return 0;
-	e->size = a.size;
+	e->size = id.size;
 	e->mode = after.st_mode & 07777;
-	e->mtime = a.mtime_ns;
+	e->mtime = id.mtime_ns;
 	e->digest = d;
-	c->ids.ptr[j->i] = a;
-	j->settled = stat_id_settled(&a, now);
+	c->ids.ptr[j->i] = id;
+	j->settled = stat_id_settled(&id, now);
 	*ret_done = true;
 	return 0;
+}
+
+/* One attempt. The first one believes what the walk saw, which spares most files a system call:
+ * when that is not so any more, whatever fails says nothing. */
+static int hash_once(struct context *c, struct job *j, bool first, bool *ret_done,
+                     struct cairn_err *err)
+{
+	struct stat_id id = c->ids.ptr[j->i];
+	struct cairn_err ignored;
+	cleanup_fd int fd = -1;
+	struct stat st;
+
+	TRY(context_open(c, &c->entries.ptr[j->i], &fd, err));
+	if (first) {
+		(void)hash_state(c, j, fd, &id, ret_done, &ignored);
+		return 0;
+	}
+	if (fstat(fd, &st) < 0)
+		return cairn_fail_sys(err, "stat '%.*s'", STR(c->entries.ptr[j->i].path));
+	if (!S_ISREG(st.st_mode))
+		return 0;
+	id = stat_id_of(&st);
+	return hash_state(c, j, fd, &id, ret_done, err);
 }
 
 static int hash_one(void *ctx, size_t i, struct cairn_err *err)
@@ -248,7 +279,7 @@ static int hash_one(void *ctx, size_t i, struct cairn_err *err)
 	bool done = false;
 
 	for (int n = 0; n < READ_TRIES && !done; n++)
-		TRY(hash_once(h->c, j, &done, err));
+		TRY(hash_once(h->c, j, !n, &done, err));
 	if (done)
 		return 0;
 	return cairn_fail(

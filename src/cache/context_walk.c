@@ -1,10 +1,10 @@
 #include "context_walk.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <unistd.h>
 
+#include "util/dir.h"
 #include "util/fs.h"
 #include "util/vec.h"
 
@@ -13,7 +13,7 @@
 struct dir;
 
 struct child {
-	size_t name; /* offset into the directory's names */
+	size_t path; /* offset into the directory's paths */
 	size_t len;
 	struct stat_id id;
 	mode_t mode;
@@ -23,8 +23,9 @@ struct child {
 };
 
 struct dir {
-	str path; /* owned; "" for the root */
-	struct strbuf names;
+	str path;                   /* owned; "" for the root */
+	bool whole;                 /* everything in it is needed */
+	struct strbuf paths;        /* of the children, each ended by a NUL */
 	VEC(struct child) children; /* sorted by name */
 };
 
@@ -34,14 +35,17 @@ struct walk {
 	VEC(char *) needed; /* clean paths, owned; sorted, none below another; empty: everything */
 	bool some;          /* only what is needed */
 	VEC(struct dir *) level;
+	size_t found; /* children of all directories */
 };
 
-/* Is the path needed, or on the way to something that is? What is below it follows it. */
-static bool wanted(const struct walk *w, str path, bool is_dir)
+/* Is the path needed (then everything below it is: *ret_whole), or on the way to something that
+ * is? What is below it follows it. */
+static bool wanted(const struct walk *w, str path, bool is_dir, bool *ret_whole)
 {
 	size_t lo = 0, hi = w->needed.len; /* the first one after path */
 
-	if (!w->some)
+	*ret_whole = !w->some;
+	if (*ret_whole)
 		return true;
 	while (lo < hi) {
 		size_t mid = lo + (hi - lo) / 2;
@@ -51,22 +55,31 @@ static bool wanted(const struct walk *w, str path, bool is_dir)
 		else
 			hi = mid;
 	}
-	if (lo > 0 && layer_path_below(path, str_of(w->needed.ptr[lo - 1])))
+	*ret_whole = lo > 0 && layer_path_below(path, str_of(w->needed.ptr[lo - 1]));
+	if (*ret_whole)
 		return true;
 	return is_dir && lo < w->needed.len && layer_path_below(str_of(w->needed.ptr[lo]), path);
 }
 
-static bool left_out(const struct walk *w, str path, bool is_dir, bool *ret_excluded)
+/* A name of a directory that is looked at. */
+struct seen {
+	const struct dir *in;
+	str path;
+	bool excluded, whole;
+};
+
+static bool left_out(const struct walk *w, struct seen *s, bool is_dir)
 {
 	const struct context_filter *f = &w->opts->filter;
 
-	*ret_excluded = false;
-	if (!wanted(w, path, is_dir))
+	s->excluded = false;
+	s->whole = s->in->whole;
+	if (!s->whole && !wanted(w, s->path, is_dir, &s->whole))
 		return true;
-	if (!f->excluded || !f->excluded(f->ctx, path, is_dir))
+	if (!f->excluded || !f->excluded(f->ctx, s->path, is_dir))
 		return false;
-	*ret_excluded = true;
-	return !is_dir || !f->may_skip_dir || f->may_skip_dir(f->ctx, path);
+	s->excluded = true;
+	return !is_dir || !f->may_skip_dir || f->may_skip_dir(f->ctx, s->path);
 }
 
 static int fail_dir(const struct walk *w, str path, struct cairn_err *err)
@@ -77,57 +90,93 @@ static int fail_dir(const struct walk *w, str path, struct cairn_err *err)
 	                      STR(path.len ? path : S(".")), w->opts->name);
 }
 
-/* One name of a directory; nothing is pushed when it is left out or gone. */
-static int add_child(const struct walk *w, struct dir *d, int fd, const struct dirent *de,
-                     struct cairn_err *err)
+static struct dir *dir_new(char *path, bool whole)
 {
-	size_t len = strlen(de->d_name);
-	cleanup_free char *path =
-		d->path.len ? xasprintf("%.*s/%s", STR(d->path), de->d_name) : xstrdup(de->d_name);
-	struct child c = { .name = d->names.len, .len = len };
-	char target[PATH_MAX];
-	struct stat st;
-	ssize_t n;
+	struct dir *d = xcalloc(1, sizeof(*d));
 
-	/* The type of the name is enough for most of what is left out. */
-	if (de->d_type != DT_UNKNOWN &&
-	    left_out(w, str_of(path), de->d_type == DT_DIR, &c.excluded))
-		return 0;
-	if (fstatat(fd, de->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return errno == ENOENT
-		               ? 0
-		               : cairn_fail_sys(err, "stat '%s' in %s", path, w->opts->name);
-	if (left_out(w, str_of(path), S_ISDIR(st.st_mode), &c.excluded))
-		return 0;
-	if (strlen(path) > LAYER_PATH_MAX)
-		return cairn_fail(err, CAIRN_E_SYNTAX,
-		                  "a path in %s is longer than %u bytes: '%.60s...'", w->opts->name,
-		                  LAYER_PATH_MAX, path);
-	if (S_ISLNK(st.st_mode)) {
-		n = readlinkat(fd, de->d_name, target, sizeof(target));
-		if (n < 0)
-			return errno == ENOENT || errno == EINVAL
-			               ? 0
-			               : cairn_fail_sys(err, "read the link '%s'", path);
-		c.target = xstrndup(target, (size_t)n);
-	}
-	c.id = stat_id_of(&st);
-	c.mode = st.st_mode;
-	if (S_ISDIR(st.st_mode)) {
-		c.dir = xcalloc(1, sizeof(*c.dir));
-		c.dir->path = str_of(steal_ptr(&path));
-	}
-	strbuf_add(&d->names, de->d_name, len);
-	vec_push(&d->children, c);
+	d->path = str_of(path);
+	d->whole = whole;
+	strbuf_init(&d->paths, SIZE_MAX / 4);
+	return d;
+}
+
+/* The target of the link, owned; NULL when it is gone. */
+static int read_target(int fd, const char *name, str path, char **ret, struct cairn_err *err)
+{
+	char target[PATH_MAX];
+	ssize_t n = readlinkat(fd, name, target, sizeof(target));
+
+	if (n < 0 && errno != ENOENT && errno != EINVAL)
+		return cairn_fail_sys(err, "read the link '%.*s'", STR(path));
+	*ret = n < 0 ? NULL : xstrndup(target, (size_t)n);
 	return 0;
 }
 
-static int by_name(const void *a, const void *b, void *names)
+/* Look at one name of a directory; *ret_there is false when it is left out or gone. */
+static int look_at(const struct walk *w, int fd, const struct dir_name *n, struct seen *s,
+                   struct child *c, bool *ret_there, struct cairn_err *err)
+{
+	bool known = n->type != DT_UNKNOWN, was_dir = n->type == DT_DIR;
+	struct stat st;
+
+	/* The type of the name is enough for most of what is left out. */
+	if (known && left_out(w, s, was_dir))
+		return 0;
+	if (fstatat(fd, n->name.ptr, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0
+		                       : cairn_fail_sys(err, "stat '%.*s' in %s", STR(s->path),
+		                                        w->opts->name);
+	if ((!known || S_ISDIR(st.st_mode) != was_dir) && left_out(w, s, S_ISDIR(st.st_mode)))
+		return 0;
+	if (s->path.len > LAYER_PATH_MAX)
+		return cairn_fail(err, CAIRN_E_SYNTAX,
+		                  "a path in %s is longer than %u bytes: '%.60s...'", w->opts->name,
+		                  LAYER_PATH_MAX, s->path.ptr);
+	if (S_ISLNK(st.st_mode)) {
+		TRY(read_target(fd, n->name.ptr, s->path, &c->target, err));
+		if (!c->target)
+			return 0;
+	}
+	c->id = stat_id_of(&st);
+	c->mode = st.st_mode;
+	c->excluded = s->excluded;
+	if (S_ISDIR(st.st_mode))
+		c->dir = dir_new(xstrndup(s->path.ptr, s->path.len), s->whole);
+	*ret_there = true;
+	return 0;
+}
+
+static int add_child(const struct walk *w, struct dir *d, int fd, const struct dir_name *n,
+                     struct cairn_err *err)
+{
+	struct child c = { .path = d->paths.len };
+	struct seen s = { .in = d };
+	bool there = false;
+	int r;
+
+	strbuf_str(&d->paths, d->path);
+	if (d->path.len)
+		strbuf_char(&d->paths, '/');
+	strbuf_str(&d->paths, n->name);
+	c.len = d->paths.len - c.path;
+	strbuf_char(&d->paths, '\0');
+	s.path = str_n(d->paths.ptr + c.path, c.len);
+	r = look_at(w, fd, n, &s, &c, &there, err);
+	if (there)
+		vec_push(&d->children, c);
+	else
+		d->paths.len = c.path;
+	return r;
+}
+
+/* All paths of a directory begin alike. */
+static int by_name(const void *a, const void *b, void *dir)
 {
 	const struct child *x = a, *y = b;
-	const char *base = names;
+	const struct dir *d = dir;
 
-	return str_cmp(str_n(base + x->name, x->len), str_n(base + y->name, y->len));
+	return str_cmp(str_n(d->paths.ptr + x->path + d->path.len, x->len - d->path.len),
+	               str_n(d->paths.ptr + y->path + d->path.len, y->len - d->path.len));
 }
 
 /* In the pool: read one directory of the level. */
@@ -135,32 +184,23 @@ static int read_dir(void *ctx, size_t i, struct cairn_err *err)
 {
 	const struct walk *w = ctx;
 	struct dir *d = w->level.ptr[i];
-	int fd = fs_open_beneath(w->fd, d->path.ptr, O_RDONLY | O_DIRECTORY);
-	const struct dirent *de;
-	DIR *stream;
-	int r = 0;
+	cleanup_fd int fd = fs_open_beneath(w->fd, d->path.ptr, O_RDONLY | O_DIRECTORY);
+	struct dir_reader reader;
+	struct dir_name name;
+	int got;
 
-	strbuf_init(&d->names, SIZE_MAX / 4);
 	if (fd < 0) /* gone, or not a directory any more */
 		return errno == ENOENT || errno == ENOTDIR || errno == ELOOP
 		               ? 0
 		               : fail_dir(w, d->path, err);
-	stream = fdopendir(fd);
-	if (!stream) {
-		close(fd);
+	dir_begin(&reader, fd);
+	while ((got = dir_next(&reader, &name)) > 0)
+		TRY(add_child(w, d, fd, &name, err));
+	if (got < 0)
 		return fail_dir(w, d->path, err);
-	}
-	while (r == 0 && (errno = 0, de = readdir(stream))) {
-		if (strcmp(de->d_name, ".") != 0 && strcmp(de->d_name, "..") != 0)
-			r = add_child(w, d, fd, de, err);
-	}
-	if (r == 0 && errno)
-		r = fail_dir(w, d->path, err);
-	closedir(stream);
 	if (d->children.len)
-		qsort_r(d->children.ptr, d->children.len, sizeof(*d->children.ptr), by_name,
-		        d->names.ptr);
-	return r;
+		qsort_r(d->children.ptr, d->children.len, sizeof(*d->children.ptr), by_name, d);
+	return 0;
 }
 
 static void dir_free(struct dir *d)
@@ -172,8 +212,7 @@ static void dir_free(struct dir *d)
 		free(c->target);
 	}
 	vec_free(&d->children);
-	if (d->names.max)
-		strbuf_done(&d->names);
+	strbuf_done(&d->paths);
 	free((void *)(uintptr_t)d->path.ptr);
 	free(d);
 }
@@ -188,10 +227,12 @@ static int read_levels(struct walk *w, struct dir *root, struct cairn_err *err)
 		VEC(struct dir *) next = { 0 };
 
 		r = pool_map(w->opts->pool, w->level.len, read_dir, w, err);
-		vec_foreach (d, &w->level)
+		vec_foreach (d, &w->level) {
+			w->found += (*d)->children.len;
 			vec_foreach (c, &(*d)->children)
 				if (c->dir)
 					vec_push(&next, c->dir);
+		}
 		vec_free(&w->level);
 		w->level.ptr = next.ptr;
 		w->level.len = next.len;
@@ -212,34 +253,23 @@ static bool counts(const struct child *c)
 	return false;
 }
 
-struct emit {
-	int (*file)(void *ctx, const struct walk_file *f, struct cairn_err *err);
-	void *ctx;
-};
-
-static int emit(const struct emit *e, const struct dir *d, struct cairn_err *err)
+static int emit(const struct walk_sink *to, const struct dir *d, struct cairn_err *err)
 {
-	struct strbuf path;
 	int r = 0;
 
-	strbuf_init(&path, LAYER_PATH_MAX + 1);
 	for (size_t i = 0; r == 0 && i < d->children.len; i++) {
 		const struct child *c = &d->children.ptr[i];
-		struct walk_file f = { .target = str_of(c->target), .id = c->id, .mode = c->mode };
+		struct walk_file f = { .path = str_n(d->paths.ptr + c->path, c->len),
+			               .target = str_of(c->target),
+			               .id = c->id,
+			               .mode = c->mode };
 
 		if (!counts(c))
 			continue;
-		strbuf_clear(&path);
-		strbuf_str(&path, d->path);
-		if (d->path.len)
-			strbuf_char(&path, '/');
-		strbuf_add(&path, d->names.ptr + c->name, c->len);
-		f.path = strbuf_view(&path);
-		r = e->file(e->ctx, &f, err);
+		r = to->file(to->ctx, &f, err);
 		if (r == 0 && c->dir)
-			r = emit(e, c->dir, err);
+			r = emit(to, c->dir, err);
 	}
-	strbuf_done(&path);
 	return r;
 }
 
@@ -312,22 +342,21 @@ static void sort_needed(struct walk *w)
 	w->needed.len = kept;
 }
 
-int context_walk(int fd, const struct context_opts *opts,
-                 int (*file)(void *ctx, const struct walk_file *f, struct cairn_err *err),
-                 void *ctx, struct cairn_err *err)
+int context_walk(int fd, const struct context_opts *opts, const struct walk_sink *to,
+                 struct cairn_err *err)
 {
 	struct walk w = { .fd = fd, .opts = opts, .some = opts->n_needed > 0 };
-	struct emit e = { file, ctx };
-	struct dir *root = xcalloc(1, sizeof(*root));
+	struct dir *root = dir_new(xstrdup(""), !w.some);
 	int r;
 
-	root->path = str_of(xstrdup(""));
 	for (size_t i = 0; i < opts->n_needed; i++)
 		need(&w, opts->needed[i]);
 	sort_needed(&w);
 	r = read_levels(&w, root, err);
-	if (r == 0)
-		r = emit(&e, root, err);
+	if (r == 0) {
+		to->begin(to->ctx, w.found);
+		r = emit(to, root, err);
+	}
 	dir_free(root);
 	vec_foreach (p, &w.needed)
 		free(*p);

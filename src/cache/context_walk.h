@@ -13,12 +13,18 @@ struct walk_file {
 	mode_t mode; /* with the type bits */
 };
 
-/* Walk the directory fd as opts say and call file() for each entry that is left, in the main
- * thread, parents first. Sockets and special files are among them.
+/* Who is told, in the main thread. */
+struct walk_sink {
+	void (*begin)(void *ctx, size_t most); /* once: how many files there are at most */
+	/* Each entry that is left, parents first. Sockets and special files are among them. */
+	int (*file)(void *ctx, const struct walk_file *f, struct cairn_err *err);
+	void *ctx;
+};
+
+/* Walk the directory fd as opts say.
  *
  * Fails with CAIRN_E_SYSTEM naming a directory that cannot be read, and as file() does. */
-int context_walk(int fd, const struct context_opts *opts,
-                 int (*file)(void *ctx, const struct walk_file *f, struct cairn_err *err),
-                 void *ctx, struct cairn_err *err);
+int context_walk(int fd, const struct context_opts *opts, const struct walk_sink *to,
+                 struct cairn_err *err);
 
 #endif
