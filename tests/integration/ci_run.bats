@@ -95,6 +95,10 @@ CODEBUILD='{ driver: codebuild, project: images, compute: BUILD_GENERAL1_LARGE, 
 	[ "$(jq -r '.images[] | select(.image == "child") | .result, .why' <<<"$json" | xargs)" = "not built image bad failed" ]
 	[[ $output == *"BUILD: Error while executing command: cairn up. Reason: exit status 1"* ]]
 	[[ $output == *"1 of 3 images failed"* ]]
+	# what was seen is not tried again
+	echo more >>app/f
+	git commit -qam more
+	[ "$("$CAIRN" plan --json app | jq -r '.images[].route | .runner, (.options[] | select(.runner == "little") | .refusal)' | xargs)" = "larger has too little memory" ]
 }
 
 @test "a build elsewhere of which both sides tell is one record" {
