@@ -1,5 +1,5 @@
 /* What machines elsewhere check out. */
-#include "ci_run.h"
+#include "ci_view.h"
 
 #include "ctx.h"
 #include "util/proc.h"
@@ -125,6 +125,7 @@ void ci_source_warn(struct ci *c, const struct ci_image *i)
 
 	if (!c->env.commit.len)
 		return;
+	ci_view_end(c->view);
 	warn_files(c, i);
 	if (!c->pushed && git(c, (const char *const[]){ "remote", NULL }).len &&
 	    !git(c, (const char *const[]){ "branch", "-r", "--contains", commit, NULL }).len)

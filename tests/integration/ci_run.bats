@@ -283,6 +283,22 @@ CODEBUILD='{ driver: codebuild, project: images, compute: BUILD_GENERAL1_LARGE, 
 	[[ $output == *"the runner 'nowhere' names no project of CodeBuild; add 'project:' to it in cairn.yaml"* ]]
 }
 
+# On a narrow terminal: rows of what runs, cut to the width; they are gone in the end.
+@test "a terminal has a table of what runs, and keeps none of it" {
+	local screen wide=a-name-that-is-rather-long-for-an-image
+	start_aws
+	repository short "$wide" <<<"  cb: $CODEBUILD"
+	touch short/new
+	run python3 "$BATS_TEST_DIRNAME/terminal.py" 60 24 "^ short +(queued|running) +[0-9]" "$CAIRN" ci run --poll 50ms --no-logs
+	echo "$output"
+	[ "$status" = 0 ]
+	[[ $output == *"cairn: warning: short is built elsewhere"* ]]
+	[ "$(grep -cE '^(started|built) +short on cb' <<<"$output")" = 2 ]
+	[[ $output == *"2 built, 0 retagged, 0 unchanged, 0 failed, 0 no"* ]]
+	not grep -E '^ (short|a-name)' <<<"$output"
+	not grep -q $'\033' <<<"$output"
+}
+
 @test "--dry-run shows the requests and sends none" {
 	start_aws
 	start_github
