@@ -32,6 +32,7 @@
 
 #define REMOTE_ENTRY_MAX   (2u << 20) /* bytes of an entry */
 #define REMOTE_POINTER_MAX (1u << 20) /* bytes of a pointer's document */
+#define REMOTE_INDEX_BYTES 1024       /* largest index that an entry holds itself */
 #define REMOTE_SCOPE_MAX   56         /* bytes of a scope's name in tags and keys, hashed beyond */
 #define REMOTE_SCOPES_MAX  8          /* fallbacks */
 
@@ -49,6 +50,8 @@ struct remote_layer {
 	struct descriptor blob;
 	/* layer_index_encode()d with its frames, compressed with zstd; digest none: not known. */
 	struct descriptor index;
+	/* Its bytes, when they are few: then the remote need not have it as a blob. Else empty. */
+	str index_bytes;
 	/* "registry.example/repository" where the blob lies; empty: in this remote itself. */
 	str from;
 };
@@ -61,7 +64,8 @@ struct remote_entry {
 };
 
 /* Append the stored form, one JSON object:
- *	{"version":1,"record":{...},"layers":[{"diff_id","blob":{...},"index":{...},"from"}]} */
+ *	{"version":1,"record":{...},"layers":[{"diff_id","blob":{...},"index":{...},"from"}]}
+ * A small index stands in its descriptor, as "data" in base64 (OCI image spec, descriptor.md). */
 void remote_entry_encode(const struct remote_entry *e, struct strbuf *out);
 
 /* Parse; what it points to is allocated in `a`. Fails with CAIRN_E_DIGEST when it is damaged, too

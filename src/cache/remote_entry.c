@@ -1,4 +1,6 @@
 /* cache/remote_entry.c - the stored form of an entry. */
+#include <openssl/evp.h>
+
 #include "layer/layer.h"
 #include "record.h"
 #include "remote.h"
@@ -8,6 +10,24 @@
 #define MEDIA_MAX    255          /* bytes of a media type */
 #define ANNOTATE_MAX 32           /* annotations of a blob */
 
+#define BASE64_LEN(n) (((n) + 2) / 3 * 4)
+
+/* The index, with its bytes when there are some. */
+static json_t *index_json(const struct remote_layer *l)
+{
+	unsigned char text[BASE64_LEN(REMOTE_INDEX_BYTES) + 1];
+	json_t *o = descriptor_to_json(&l->index);
+
+	if (!l->index_bytes.len)
+		return o;
+	if (l->index_bytes.len != l->index.size || l->index_bytes.len > REMOTE_INDEX_BYTES)
+		CAIRN_BUG("an index of %llu bytes in an entry", (unsigned long long)l->index.size);
+	(void)EVP_EncodeBlock(text, (const unsigned char *)l->index_bytes.ptr,
+	                      (int)l->index_bytes.len);
+	(void)json_object_set_new(o, "data", json_string((const char *)text));
+	return o;
+}
+
 static json_t *layer_json(const struct remote_layer *l)
 {
 	json_t *o = json_object();
@@ -16,7 +36,7 @@ static json_t *layer_json(const struct remote_layer *l)
 	if (!digest_none(&l->blob.digest))
 		(void)json_object_set_new(o, "blob", descriptor_to_json(&l->blob));
 	if (!digest_none(&l->index.digest))
-		(void)json_object_set_new(o, "index", descriptor_to_json(&l->index));
+		(void)json_object_set_new(o, "index", index_json(l));
 	if (l->from.len)
 		(void)json_object_set_new(o, "from", json_str(l->from));
 	return o;
@@ -57,6 +77,31 @@ static int get_blob(const json_t *o, const char *key, uint64_t max, struct arena
 	return 0;
 }
 
+/* The bytes in the index's descriptor; they must be what it describes. */
+static int get_index_bytes(const json_t *layer, struct arena *a, struct remote_layer *l,
+                           struct cairn_err *err)
+{
+	unsigned char plain[BASE64_LEN(REMOTE_INDEX_BYTES)];
+	size_t n = (size_t)l->index.size;
+	const char *s = NULL;
+	struct digest got;
+	json_t *o = NULL;
+
+	TRY(json_get_object(layer, "index", &o, err));
+	if (o)
+		TRY(json_get_str(o, "data", &s, err));
+	if (!s)
+		return 0;
+	if (n == 0 || n > REMOTE_INDEX_BYTES || strlen(s) != BASE64_LEN(n) ||
+	    EVP_DecodeBlock(plain, (const unsigned char *)s, (int)strlen(s)) < (int)n)
+		return cairn_fail(err, CAIRN_E_SYNTAX, "its 'index' has senseless data");
+	got = digest_of(plain, n);
+	if (!digest_eq(&got, &l->index.digest))
+		return cairn_fail(err, CAIRN_E_SYNTAX, "its 'index' has other data than it says");
+	l->index_bytes = arena_str(a, str_n((const char *)plain, n));
+	return 0;
+}
+
 /* Only a repository, in full: what is read from it is asked for by digest. */
 static int get_from(const json_t *o, struct arena *a, str *ret, struct cairn_err *err)
 {
@@ -93,6 +138,7 @@ static int get_layer(const json_t *o, struct arena *a, struct remote_layer *l,
 		                  STR(l->blob.media_type));
 	/* A compressed index is hardly ever larger than the index. */
 	TRY(get_blob(o, "index", LAYER_INDEX_MAX, a, &l->index, err));
+	TRY(get_index_bytes(o, a, l, err));
 	return get_from(o, a, &l->from, err);
 }
 

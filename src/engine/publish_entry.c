@@ -20,6 +20,7 @@ void pub_entry_learn(struct pub_entry *e, str text)
 		part->told = true;
 		part->blob = l->blob;
 		part->index = l->index;
+		part->index_bytes = l->index_bytes;
 		part->from = l->from;
 	}
 }
@@ -39,7 +40,7 @@ static size_t blobs_of(const struct pub_entry *e, bool below, struct descriptor 
 			continue;
 		if (!part->from.len && !digest_none(&part->blob.digest))
 			out[n++] = part->blob;
-		if (!digest_none(&part->index.digest))
+		if (!digest_none(&part->index.digest) && !part->index_bytes.len)
 			out[n++] = part->index;
 	}
 	return n;
@@ -62,6 +63,7 @@ static int make_entry(struct pub_entry *e, struct arena *a, struct remote_put *p
 			(struct remote_layer){ .diff_id = e->layers[i]->ids[e->layers[i]->n - 1],
 			                       .blob = part->blob,
 			                       .index = part->index,
+			                       .index_bytes = part->index_bytes,
 			                       .from = part->from };
 	}
 	put->n_blobs = blobs_of(e, false, blobs);

@@ -31,6 +31,21 @@ static int find_origin(struct pub_layer *l, struct cairn_err *err)
 	return 0;
 }
 
+/* An index of a few bytes does not have to be a blob of its own. */
+static int read_index(struct pub_layer *l, struct cairn_err *err)
+{
+	cleanup_strbuf struct strbuf bytes;
+
+	strbuf_init(&bytes, REMOTE_INDEX_BYTES);
+	if (l->index.size > REMOTE_INDEX_BYTES)
+		return 0;
+	TRY(store_blob_read(l->p->opts.store, &l->index.digest, &bytes, err));
+	pthread_mutex_lock(&l->p->lock);
+	l->index_bytes = arena_str(l->p->arena, strbuf_view(&bytes));
+	pthread_mutex_unlock(&l->p->lock);
+	return 0;
+}
+
 /* What the store knows about the layer, compressed now if need be. */
 static int make_here(struct pub_layer *l, struct cairn_err *err)
 {
@@ -57,6 +72,7 @@ static int make_here(struct pub_layer *l, struct cairn_err *err)
 	}
 	l->here = true;
 	TRY(layer_blob_index(p->opts.store, own_id(l), &blob.digest, &l->index, err));
+	TRY(read_index(l, err));
 	pthread_mutex_lock(&p->lock);
 	image_kvs_set(p->arena, &l->index.annotations, S(REMOTE_INDEX_ANNOTATION), S("1"));
 	pthread_mutex_unlock(&p->lock);
@@ -74,6 +90,7 @@ int pub_layer_make(struct pub_layer *l, struct cairn_err *err)
 		return make_here(l, err);
 	l->blob = l->where.blob;
 	l->index = l->where.index;
+	l->index_bytes = l->where.index_bytes;
 	l->from = l->where.from;
 	return 0;
 }
@@ -154,6 +171,7 @@ int pub_part_send(struct pub_part *part, bool *ret_remote, struct cairn_err *err
 	*ret_remote = false;
 	part->blob = l->blob;
 	part->index = l->index;
+	part->index_bytes = l->index_bytes;
 	part->from = l->from;
 	if (pub_is_at(l, remote)) {
 		part->told = true;
@@ -165,7 +183,7 @@ int pub_part_send(struct pub_part *part, bool *ret_remote, struct cairn_err *err
 	}
 	if (!l->from.len)
 		TRY(send_blob(part, ret_remote, err));
-	if (digest_none(&l->index.digest))
+	if (digest_none(&l->index.digest) || l->index_bytes.len)
 		return 0;
 	return l->here ? send_stored(part, &l->index, ret_remote, err)
 	               : copy_index(part, ret_remote, err);

@@ -29,6 +29,7 @@ struct pub_part {
 	bool covered; /* an entry that can be seen names its blobs: safe from collection */
 	/* As that remote's entries describe it: */
 	struct descriptor blob, index;
+	str index_bytes; /* the index stands in the entries; else it is a blob */
 	str from;
 };
 
@@ -43,6 +44,7 @@ struct pub_layer {
 	/* DONE: */
 	struct descriptor blob;
 	struct descriptor index; /* digest none: not known */
+	str index_bytes;         /* of it, when they are few; else empty */
 	str from;                /* "registry/repository" where the blob stays, or empty */
 	bool here;               /* the store has it, so that its blob can be made */
 	bool elsewhere;          /* `where` says from where it can be had */

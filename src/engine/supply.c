@@ -239,12 +239,17 @@ static void known_add(struct supply *s, struct supply_known *k, const struct sup
 {
 	if (k->places.len == PLACES_MAX)
 		return;
-	vec_foreach (p, &k->places)
-		if (same_place(p, place))
-			return;
+	vec_foreach (p, &k->places) {
+		if (!same_place(p, place))
+			continue;
+		if (!p->index_bytes.len)
+			p->index_bytes = arena_str(s->arena, place->index_bytes);
+		return;
+	}
 	vec_push(&k->places,
 	         (struct supply_layer){ .blob = copy_descriptor(s->arena, &place->blob),
 	                                .index = copy_descriptor(s->arena, &place->index),
+	                                .index_bytes = arena_str(s->arena, place->index_bytes),
 	                                .remote = place->remote,
 	                                .from = arena_str(s->arena, place->from) });
 }
@@ -256,7 +261,7 @@ void supply_remember(struct supply *s, struct remote *r, const struct remote_ent
 		const struct remote_layer *l = &e->layers[i];
 
 		known_add(s, known_get(s, &l->diff_id),
-		          &(struct supply_layer){ l->blob, l->index, r, l->from });
+		          &(struct supply_layer){ l->blob, l->index, l->index_bytes, r, l->from });
 	}
 	pthread_mutex_unlock(&s->lock);
 }

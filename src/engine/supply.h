@@ -137,6 +137,7 @@ size_t supply_remotes(const struct supply *s);
 struct supply_layer {
 	struct descriptor blob;  /* lives as long as the supply */
 	struct descriptor index; /* digest none: not known */
+	str index_bytes;         /* of it, when an entry held them; lives as long as the supply */
 	struct remote *remote;   /* the remote that told; it has the index, and the blob when
 	                            from is empty. NULL: the store told */
 	str from;                /* "registry/repository", or empty */

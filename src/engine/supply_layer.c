@@ -92,7 +92,10 @@ static int index_from(struct supply_item *it, const struct supply_layer *place,
 	strbuf_init(&blob, INDEX_BLOB_MAX);
 	strbuf_init(&bytes, LAYER_INDEX_MAX);
 	TRY(supply_check_stop(it->s, err));
-	TRY(remote_blob_read(place->remote, &place->index, &blob, err));
+	if (place->index_bytes.len)
+		strbuf_str(&blob, place->index_bytes);
+	else
+		TRY(remote_blob_read(place->remote, &place->index, &blob, err));
 	TRY(decompress(strbuf_view(&blob), &bytes, err));
 	TRY(layer_index_decode(strbuf_view(&bytes), &ix, err));
 	TRY(check_index(it, ix, err));
