@@ -491,7 +491,8 @@ int remote_blob_put(struct remote *r, const struct descriptor *blob,
 	if (src->fd < 0 && src->bytes.len != blob->size)
 		CAIRN_BUG("blob of %llu bytes, %zu given", (unsigned long long)blob->size,
 		          src->bytes.len);
-	TRY(remote_blob_has(r, blob, &there, err));
+	if (blob->size > r->ops->blind)
+		TRY(remote_blob_has(r, blob, &there, err));
 	if (there)
 		return 0;
 	TRY(remote_begin(r, remote_send_patience(blob->size), &call, err));

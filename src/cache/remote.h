@@ -164,7 +164,8 @@ int remote_pointer_get(struct remote *r, const struct digest *name, struct strbu
  * a directory and S3 know for certain at any rate. */
 enum remote_look {
 	REMOTE_LOOK_BEFORE, /* it was read a while ago */
-	REMOTE_LOOK_AFTER,  /* it was read just now: what another writes right then is noticed, too */
+	REMOTE_LOOK_AFTER,  /* it was read just now: what another writes right then is noticed, too
+	                     */
 	REMOTE_LOOK_NEVER,  /* whose value it is does not matter */
 };
 

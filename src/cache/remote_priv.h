@@ -59,6 +59,8 @@ struct remote_ops {
 	int (*blob_put)(struct remote *r, const struct descriptor *blob,
 	                const struct remote_source *src, struct cairn_err *err);
 	int (*check_write)(struct remote *r, struct cairn_err *err);
+	/* Blobs of at most so many bytes are sent without a question whether they are there. */
+	uint64_t blind;
 	/* remote_repository(); NULL for kinds that have none */
 	const char *(*repository)(const struct remote *r);
 	void (*free)(struct remote *r); /* what the backend itself has, and r */

@@ -44,10 +44,10 @@
 
 struct remote_registry {
 	struct remote base;
-	struct registry *registry; /* borrowed */
-	struct reference repo;     /* without tag and digest */
-	pthread_mutex_t lock;      /* held while config and empty layer are sent */
-	bool sent;                 /* both are there, as far as is known */
+	struct registry *registry;  /* borrowed */
+	struct reference repo;      /* without tag and digest */
+	pthread_mutex_t lock;       /* held while config and empty layer are sent */
+	bool has_config, has_empty; /* they are there, as far as is known; with the lock */
 };
 
 /* A tar without members: for documents that bring nothing. */
@@ -88,9 +88,20 @@ static struct descriptor empty_blob(void)
 
 /* --- reading ------------------------------------------------------------------------ */
 
+/* What it names the registry has. */
+static void note_shared(struct remote_registry *g, const struct manifest *m)
+{
+	const struct descriptor config = config_blob(), empty = empty_blob();
+
+	(void)pthread_mutex_lock(&g->lock);
+	g->has_config |= digest_eq(&m->config.digest, &config.digest);
+	g->has_empty |= m->n_layers == 1 && digest_eq(&m->layers[0].digest, &empty.digest);
+	(void)pthread_mutex_unlock(&g->lock);
+}
+
 /* The document in a manifest. One of something else, or of another tag, is not found. */
-static int open_manifest(str bytes, const char *type, const char *tag, struct strbuf *out,
-                         bool *ret_found, struct cairn_err *err)
+static int open_manifest(struct remote_registry *g, str bytes, const char *type, const char *tag,
+                         struct strbuf *out, bool *ret_found, struct cairn_err *err)
 {
 	cleanup_arena struct arena *a = arena_new();
 	const str *text, *own_tag;
@@ -100,8 +111,10 @@ static int open_manifest(str bytes, const char *type, const char *tag, struct st
 	text = image_kvs_get(&m.annotations, S(TEXT_ANNOTATION));
 	own_tag = image_kvs_get(&m.annotations, S(TAG_ANNOTATION));
 	*ret_found = text && own_tag && str_is(*own_tag, tag);
-	if (*ret_found)
+	if (*ret_found) {
+		note_shared(g, &m);
 		strbuf_str(out, *text);
+	}
 	return 0;
 }
 
@@ -122,7 +135,7 @@ static int get_tag(struct remote *r, const struct reference *ref, struct strbuf 
 		*err = e;
 		return rc;
 	}
-	TRY(open_manifest(strbuf_view(&bytes), type, ref->tag, out, ret_found, err));
+	TRY(open_manifest(reg_of(r), strbuf_view(&bytes), type, ref->tag, out, ret_found, err));
 	*ret_digest = digest_of(bytes.ptr, bytes.len);
 	return 0;
 }
@@ -226,24 +239,35 @@ static int send_blob(struct remote *r, const struct descriptor *blob,
 	return registry_blob_put(reg_of(r)->registry, &reg_of(r)->repo, blob, &source, err);
 }
 
-/* Config and empty layer, which all manifests share: asked for once. */
-static int send_shared(struct remote *r, bool again, struct cairn_err *err)
+static int send_one(struct remote *r, const struct descriptor *blob, str bytes, bool *has,
+                    struct cairn_err *err)
 {
+	const struct remote_source src = { .fd = -1, .bytes = bytes };
+	bool there = false;
+
+	if (*has)
+		return 0;
+	TRY(registry_blob_has(reg_of(r)->registry, &reg_of(r)->repo, &blob->digest, &there, err));
+	if (!there)
+		TRY(send_blob(r, blob, &src, err));
+	*has = true;
+	return 0;
+}
+
+/* Config and empty layer, which manifests share: asked for once, and not when a document that was
+ * read names them. again: the registry says that something is missing. */
+static int send_shared(struct remote *r, bool empty, bool again, struct cairn_err *err)
+{
+	const struct descriptor config = config_blob(), layer = empty_blob();
 	struct remote_registry *g = reg_of(r);
-	const struct descriptor blobs[] = { config_blob(), empty_blob() };
-	const str bytes[] = { S(CONFIG), str_n(empty_tar, sizeof(empty_tar)) };
-	int rc = 0;
+	int rc;
 
 	(void)pthread_mutex_lock(&g->lock);
-	for (size_t i = 0; (again || !g->sent) && rc == 0 && i < ARRAY_SIZE(blobs); i++) {
-		struct remote_source src = { .fd = -1, .bytes = bytes[i] };
-		bool there = false;
-
-		rc = registry_blob_has(g->registry, &g->repo, &blobs[i].digest, &there, err);
-		if (rc == 0 && !there)
-			rc = send_blob(r, &blobs[i], &src, err);
-	}
-	g->sent = rc == 0;
+	if (again)
+		g->has_config = g->has_empty = false;
+	rc = send_one(r, &config, S(CONFIG), &g->has_config, err);
+	if (rc == 0 && empty)
+		rc = send_one(r, &layer, str_n(empty_tar, sizeof(empty_tar)), &g->has_empty, err);
 	(void)pthread_mutex_unlock(&g->lock);
 	return rc;
 }
@@ -292,11 +316,11 @@ static int put_tag(struct remote *r, const struct remote_doc *doc, const struct 
 {
 	int rc;
 
-	TRY(send_shared(r, false, err));
+	TRY(send_shared(r, doc->n_blobs + doc->n_below == 0, false, err));
 	rc = put_manifest(r, doc, doc->n_below, ref, ret, err);
 	if (rc != CAIRN_E_NOT_FOUND)
 		return rc;
-	TRY(send_shared(r, true, err));
+	TRY(send_shared(r, doc->n_blobs == 0, true, err));
 	return put_manifest(r, doc, 0, ref, ret, err);
 }
 
@@ -457,6 +481,7 @@ static const struct remote_ops registry_ops = {
 	.blob_range = blob_range,
 	.blob_put = send_blob,
 	.check_write = check_write,
+	.blind = REGISTRY_BLIND_MAX,
 	.repository = repository,
 	.free = remote_registry_free,
 };

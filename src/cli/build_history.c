@@ -209,62 +209,103 @@ static void make(struct build_run *r, int result, const struct cairn_err *why,
 
 /* --- other machines ---------------------------------------------------------------------- */
 
+/* A cache that is written and answers. */
+struct told {
+	struct build_record *record;
+	struct remote *remote;
+	struct history_before *before; /* what it held when the work was done; NULL: not known */
+};
+
 /* What is made once, and who is told of it. */
 struct build_record {
 	struct history_build b;
-	struct remote **to; /* caches that are written and answer */
+	struct told *to;
 	size_t n;
+	bool made; /* else it has only its id */
 };
 
 static void find_remotes(struct build_run *r, struct build_record *rec)
 {
 	const struct build_caches *c = r->caches;
 
-	rec->to = arena_array(r->a, struct remote *, c ? c->n_targets : 0);
+	rec->to = arena_array(r->a, struct told, c ? c->n_targets : 0);
 	for (size_t i = 0; c && i < c->n_targets; i++)
 		if (remote_ready(c->targets[i].remote))
-			rec->to[rec->n++] = c->targets[i].remote;
+			rec->to[rec->n++] = (struct told){ rec, c->targets[i].remote, NULL };
+}
+
+static int look(void *ctx, struct cairn_err *err)
+{
+	struct told *t = ctx;
+
+	return history_share_look(t->remote, &t->record->b, &t->before, err);
 }
 
 static int share(void *ctx, struct cairn_err *err)
 {
-	const struct build_record *rec = ctx;
+	const struct told *t = ctx;
 
-	for (size_t i = 0; i < rec->n; i++)
-		if (history_share_put(rec->to[i], &rec->b, err) < 0)
-			log_debug("no record of this build is left in %s: %s",
-			          remote_name(rec->to[i]), err->msg);
+	if (history_share_put(t->remote, &t->record->b, t->before, err) < 0)
+		log_debug("no record of this build is left in %s: %s", remote_name(t->remote),
+		          err->msg);
 	return 0;
 }
 
-static struct build_record *new_record(struct build_run *r, int result, const struct cairn_err *why)
+static void for_all(struct build_run *r, int (*run)(void *ctx, struct cairn_err *err))
 {
-	struct build_record *rec = arena_new_of(r->a, struct build_record);
+	for (size_t i = 0; i < r->record->n; i++)
+		pool_add(build_remote_teller(r),
+		         (struct pool_task){ .run = run, .ctx = &r->record->to[i] });
+}
+
+/* A record that has an id, and nothing else yet. */
+static void begin(struct build_run *r, bool shared)
+{
 	struct cairn_err ignored;
 
-	make(r, result, why, &rec->b);
-	if (history_id(&rec->b, &ignored) == 0 && (result < 0 || engine_ran(r->build)))
-		find_remotes(r, rec);
-	return rec;
+	r->record = arena_new_of(r->a, struct build_record);
+	if (history_id(&r->record->b, &ignored) == 0 && shared)
+		find_remotes(r, r->record);
+}
+
+void build_history_ask(struct build_run *r)
+{
+	if (store_read_only(r->store) || r->record || !engine_ran(r->build))
+		return;
+	begin(r, true);
+	for_all(r, look);
 }
 
 void build_history_share(struct build_run *r)
 {
-	if (store_read_only(r->store) || r->record)
+	if (store_read_only(r->store))
 		return;
-	r->record = new_record(r, 0, NULL);
-	if (r->record->n)
-		pool_add(build_remote_teller(r),
-		         (struct pool_task){ .run = share, .ctx = r->record });
+	if (!r->record)
+		begin(r, engine_ran(r->build));
+	make(r, 0, NULL, &r->record->b);
+	r->record->made = true;
+	for_all(r, share);
+}
+
+void build_history_drop(struct build_run *r)
+{
+	for (size_t i = 0; r->record && i < r->record->n; i++)
+		history_before_free(steal_ptr(&r->record->to[i].before));
 }
 
 /* Who failed is told of when there is nothing more to be waited for. */
-static void share_failure(struct build_run *r)
+static void share_failure(struct build_run *r, int result, const struct cairn_err *why)
 {
 	struct cairn_err ignored;
 
-	if (!atomic_load(&r->net_cancel))
-		(void)share(r->record, &ignored);
+	if (!r->record)
+		begin(r, result < 0 || engine_ran(r->build));
+	if (r->teller)
+		pool_wait(r->teller); /* what looks at the record */
+	make(r, result, why, &r->record->b);
+	r->record->made = true;
+	for (size_t i = 0; i < r->record->n && !atomic_load(&r->net_cancel); i++)
+		(void)share(&r->record->to[i], &ignored);
 }
 
 int build_history_keep(struct build_run *r, int result, const struct cairn_err *why,
@@ -275,10 +316,8 @@ int build_history_keep(struct build_run *r, int result, const struct cairn_err *
 
 	if (store_read_only(r->store))
 		return 0;
-	if (!r->record) {
-		r->record = new_record(r, result, why);
-		share_failure(r);
-	}
+	if (!r->record || !r->record->made)
+		share_failure(r, result, why);
 	got = history_open(r->ctx->home, false, &h, err);
 	if (got == 0)
 		got = history_add(h, &r->record->b, err);

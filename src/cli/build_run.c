@@ -235,6 +235,7 @@ static int finish(struct build_run *r, struct engine_image *im, struct cairn_err
 	struct progress_result result = { .ok = true };
 	struct outputs_result made = { 0 };
 
+	build_history_ask(r);
 	TRY(build_remote_inline(r, im, err));
 	TRY(outputs_finish(r->outputs, im, &made, err));
 	TRY(tag_image(r, im, names, err));
@@ -257,6 +258,7 @@ static int finish(struct build_run *r, struct engine_image *im, struct cairn_err
 static void run_done(struct build_run *r)
 {
 	build_remote_free(r);
+	build_history_drop(r);
 	build_warnings_free(r);
 	engine_free(r->build);
 	bases_free(r->bases);

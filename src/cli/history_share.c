@@ -1,8 +1,10 @@
 #include "history_share.h"
 
+#include "util/clock.h"
 #include "util/log.h"
 
 #define ATTEMPTS 6
+#define FRESH_NS (2 * CLOCK_SEC) /* who wrote to a slot in the meantime would be overwritten */
 
 static struct digest slot_name(unsigned slot)
 {
@@ -15,43 +17,78 @@ static struct digest slot_name(unsigned slot)
 
 /* --- put ------------------------------------------------------------------------------------ */
 
-/* *ret_done: it is there, or never will be. */
-static int put_once(struct remote *r, const struct digest *name, const struct history_build *b,
-                    bool *ret_done, struct cairn_err *err)
+void history_before_free(struct history_before *b)
 {
-	cleanup_strbuf struct strbuf old, now;
-	cleanup_free char *version = NULL;
-	struct remote_pointer p = { 0 };
-	bool found = false, lost = false;
+	if (!b)
+		return;
+	strbuf_done(&b->text);
+	free(b->version);
+	free(b);
+}
 
-	strbuf_init(&old, REMOTE_POINTER_MAX);
+static int read_slot(struct remote *r, unsigned slot, struct history_before **ret,
+                     struct cairn_err *err)
+{
+	struct history_before *b = xcalloc(1, sizeof(*b));
+	struct digest name = slot_name(slot);
+	bool found = false;
+
+	b->when = clock_monotonic();
+	strbuf_init(&b->text, REMOTE_POINTER_MAX);
+	if (remote_pointer_get(r, &name, &b->text, &b->version, &found, err) < 0) {
+		history_before_free(b);
+		return err->code;
+	}
+	*ret = b;
+	return 0;
+}
+
+int history_share_look(struct remote *r, const struct history_build *b, struct history_before **ret,
+                       struct cairn_err *err)
+{
+	return read_slot(r, history_ring_slot(b, 0), ret, err);
+}
+
+/* *ret_done: it is there, or never will be. */
+static int put_once(struct remote *r, unsigned slot, const struct history_build *b,
+                    const struct history_before *old, bool *ret_done, struct cairn_err *err)
+{
+	struct digest name = slot_name(slot);
+	struct remote_pointer p = { .version = old->version, .look = REMOTE_LOOK_AFTER };
+	cleanup_strbuf struct strbuf now;
+	bool lost = false;
+
 	strbuf_init(&now, HISTORY_SLOT_MAX);
-	TRY(remote_pointer_get(r, name, &old, &version, &found, err));
-	*ret_done = history_ring_has(strbuf_view(&old), b) ||
-	            !history_ring_put(strbuf_view(&old), b, &now);
+	*ret_done = history_ring_has(strbuf_view(&old->text), b) ||
+	            !history_ring_put(strbuf_view(&old->text), b, &now);
 	if (*ret_done)
 		return 0;
-	p = (struct remote_pointer){ .document = strbuf_view(&now),
-		                     .version = version,
-		                     .look = REMOTE_LOOK_AFTER };
-	TRY(remote_pointer_put(r, name, &p, &lost, err));
+	p.document = strbuf_view(&now);
+	TRY(remote_pointer_put(r, &name, &p, &lost, err));
 	*ret_done = !lost;
 	return 0;
 }
 
-int history_share_put(struct remote *r, const struct history_build *b, struct cairn_err *err)
+int history_share_put(struct remote *r, const struct history_build *b,
+                      const struct history_before *before, struct cairn_err *err)
 {
-	unsigned slot = 0;
+	unsigned attempt = 0;
 	bool done = false;
 
+	if (before && clock_monotonic() - before->when > FRESH_NS)
+		before = NULL;
 	for (unsigned i = 0; i < ATTEMPTS; i++) {
-		struct digest name = slot_name(history_ring_slot(b, slot));
+		unsigned slot = history_ring_slot(b, attempt);
+		cleanup_history_before struct history_before *now = NULL;
 
-		TRY(put_once(r, &name, b, &done, err));
+		if (!before)
+			TRY(read_slot(r, slot, &now, err));
+		TRY(put_once(r, slot, b, before ? before : now, &done, err));
 		if (done)
 			return 0;
+		before = NULL;
 		/* A registry: the other's value may have it, too. Elsewhere: the slot is in use. */
-		slot += !remote_repository(r);
+		attempt += !remote_repository(r);
 	}
 	return cairn_fail(err, CAIRN_E_TRANSIENT, "others write to it all the time");
 }

@@ -446,8 +446,6 @@ static int bring_layers(struct push_repo *repo, const struct pushed *im, struct 
 	int r = 0;
 
 	pthread_mutex_lock(&p->lock);
-	p->go = true;
-	advance(p);
 	for (size_t i = 0; i < im->n && r == 0; i++)
 		r = promise(p, im->layers[i], wait_part(p, &im->layers[i]->parts[at], err));
 	pthread_mutex_unlock(&p->lock);
@@ -462,6 +460,32 @@ static int bring_config(struct push_repo *repo, const struct pushed *im, struct 
 	if (map_has(&repo->has, str_n((const char *)im->config.digest.b, DIGEST_LEN)))
 		return 0;
 	return registry_blob_bring(registry_of(repo->p), &repo->ref, &want, NULL, &moved, err);
+}
+
+struct bringing {
+	struct push_repo *repo;
+	const struct pushed *im;
+};
+
+/* pool_map(): the config goes beside the layers. */
+static int bring_part(void *ctx, size_t i, struct cairn_err *err)
+{
+	const struct bringing *b = ctx;
+
+	return i == 0 ? bring_config(b->repo, b->im, err) : bring_layers(b->repo, b->im, err);
+}
+
+/* Config and layers, those that are not there. */
+static int bring_all(struct push_repo *repo, const struct pushed *im, struct cairn_err *err)
+{
+	struct push *p = repo->p;
+	struct bringing b = { repo, im };
+
+	pthread_mutex_lock(&p->lock);
+	p->go = true;
+	advance(p);
+	pthread_mutex_unlock(&p->lock);
+	return pool_map(p->net, 2, bring_part, &b, err);
 }
 
 static int put_manifest(const struct push_repo *repo, const struct pushed *im, const char *tag,
@@ -514,8 +538,7 @@ static int push_repo(struct push_repo *repo, const struct pushed *im, struct cai
 			return r;
 	}
 	for (int again = 0; again < 2; again++) {
-		TRY(bring_layers(repo, im, err));
-		TRY(bring_config(repo, im, err));
+		TRY(bring_all(repo, im, err));
 		r = put_tags(repo, im, err);
 		if (r != CAIRN_E_NOT_FOUND)
 			return r;

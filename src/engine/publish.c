@@ -8,6 +8,7 @@
 
 #define UPLOADS    4 /* at once, where nothing else is wished */
 #define PRESS_NICE 10
+#define CHECK_NS   (CLOCK_SEC / 2) /* who writes earlier needs no check before */
 
 /* --- beginning and end ------------------------------------------------------- */
 
@@ -53,6 +54,7 @@ void publisher_free(struct publisher *p)
 	if (!p)
 		return;
 	publisher_stop(p);
+	pool_free(p->checker);
 	pool_free(p->makers);
 	pool_free(p->net);
 	pool_free(p->press_pool);
@@ -234,12 +236,30 @@ static int run_put(void *ctx, struct cairn_err *err)
 	return 0;
 }
 
+/* Is a check wanted, after a moment in which nothing was written? */
+static bool wants_check(struct pub_target *t)
+{
+	struct publisher *p = t->p;
+	int64_t at = p->check_at;
+	const struct timespec until = { .tv_sec = (time_t)(at / CLOCK_SEC),
+		                        .tv_nsec = (long)(at % CLOCK_SEC) };
+	bool wants;
+
+	pthread_mutex_lock(&p->lock);
+	while (!t->wrote && !atomic_load(&p->stop))
+		if (pthread_cond_timedwait(&p->changed, &p->lock, &until) != 0)
+			break;
+	wants = !t->wrote && !atomic_load(&p->stop);
+	pthread_mutex_unlock(&p->lock);
+	return wants;
+}
+
 /* What may be better in a moment does not count: then the first write shows it. */
 static int run_check(void *ctx, struct cairn_err *err)
 {
 	struct pub_target *t = ctx;
 	struct publisher *p = t->p;
-	int r = atomic_load(&p->stop) ? 0 : remote_check_write(t->opts->remote, err);
+	int r = wants_check(t) ? remote_check_write(t->opts->remote, err) : 0;
 
 	pthread_mutex_lock(&p->lock);
 	if (r < 0 && r != CAIRN_E_TRANSIENT)
@@ -271,6 +291,7 @@ static void start_layer(struct publisher *p, struct pub_layer *l)
 static void start_part(struct publisher *p, struct pub_part *part)
 {
 	part->state = PUB_RUNNING;
+	p->targets[part->target].wrote = true;
 	p->parts++;
 	p->total += part_bytes(part->layer);
 	start(p->net, run_send, part);
@@ -312,6 +333,7 @@ static void advance_entry(struct pub_entry *e)
 		start_entry(e, run_ask);
 	else if (!failed && e->stage == PUB_LAYERS && advance_layers(e, &failed) == 0) {
 		e->stage = PUB_PUT;
+		e->p->targets[e->target].wrote = true;
 		start_entry(e, run_put);
 	}
 	if (failed)
@@ -438,8 +460,10 @@ static bool wants(const struct publisher *p, size_t target, const struct publish
 
 void publisher_check(struct publisher *p)
 {
+	p->checker = pool_new(1);
+	p->check_at = clock_now() + CHECK_NS;
 	for (size_t i = 0; i < p->opts.n; i++)
-		start(p->net, run_check, &p->targets[i]);
+		start(p->checker, run_check, &p->targets[i]);
 }
 
 void pub_warn(struct publisher *p, str text)
@@ -473,6 +497,8 @@ void publisher_collect(struct publisher *p)
 {
 	pool_collect(p->makers);
 	pool_collect(p->net);
+	if (p->checker)
+		pool_collect(p->checker);
 	show_warnings(p);
 }
 

@@ -56,7 +56,8 @@ struct publish_step {
 void publisher_step(struct publisher *p, const struct publish_step *step);
 
 /* Find out in the background whether all targets can be written, before a build has done its work;
- * of one that cannot the user is told at once. Main thread. */
+ * of one that cannot the user is told at once. One that is written within half a second is not
+ * asked: the write shows it. Main thread, once. */
 void publisher_check(struct publisher *p);
 
 /* Tell the user what threads had to say. Main thread; now and then. */

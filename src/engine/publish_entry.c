@@ -107,25 +107,37 @@ static void cover_all(struct pub_entry *e)
 	pthread_mutex_unlock(&e->p->lock);
 }
 
+struct putting {
+	struct pub_entry *e;
+	const struct remote_put *put;
+};
+
+/* Under one of its keys. */
+static int put_key(void *ctx, size_t i, struct cairn_err *err)
+{
+	const struct putting *w = ctx;
+	struct pub_entry *e = w->e;
+	cleanup_strbuf struct strbuf there;
+	bool lost = false;
+
+	strbuf_init(&there, REMOTE_ENTRY_MAX);
+	TRY(remote_entry_put(e->p->targets[e->target].opts->remote, &e->keys[i], w->put, &there,
+	                     &lost, err));
+	if (lost)
+		cover_same(e, strbuf_view(&there));
+	else
+		cover_all(e);
+	return 0;
+}
+
 int pub_entry_put(struct pub_entry *e, struct cairn_err *err)
 {
-	struct remote *remote = e->p->targets[e->target].opts->remote;
 	cleanup_arena struct arena *a = arena_new();
 	cleanup_strbuf struct strbuf text;
 	struct remote_put put = { 0 };
+	struct putting w = { e, &put };
 
 	strbuf_init(&text, REMOTE_ENTRY_MAX);
 	TRY(make_entry(e, a, &put, &text, err));
-	for (size_t i = 0; i < e->n_keys; i++) {
-		cleanup_strbuf struct strbuf there;
-		bool lost = false;
-
-		strbuf_init(&there, REMOTE_ENTRY_MAX);
-		TRY(remote_entry_put(remote, &e->keys[i], &put, &there, &lost, err));
-		if (lost)
-			cover_same(e, strbuf_view(&there));
-		else
-			cover_all(e);
-	}
-	return 0;
+	return pool_map(e->p->net, e->n_keys, put_key, &w, err);
 }

@@ -79,6 +79,7 @@ struct pub_target {
 	struct publisher *p;
 	const struct publish_target *opts;
 	size_t form;    /* layers of equal forms are shared by targets */
+	bool wrote;     /* something is on its way to it: that shows whether it can be written */
 	bool failed;    /* nothing more is sent to it */
 	bool told;      /* the user knows that it failed */
 	bool away;      /* it did not answer: its entries wait until it does, or for the end */
@@ -93,6 +94,8 @@ struct publisher {
 	struct pool *press_pool; /* compresses pieces */
 	struct pool *makers;     /* one thread: brings layers into their form */
 	struct pool *net;        /* everything that waits for a remote */
+	struct pool *checker;    /* one thread: publisher_check(); NULL: nobody asked for it */
+	int64_t check_at;        /* clock_now() from when on it asks */
 	atomic_bool stop;
 	pthread_mutex_t lock; /* of all that follows */
 	pthread_cond_t changed;

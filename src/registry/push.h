@@ -39,8 +39,11 @@ int registry_blob_mount(struct registry *r, const struct reference *repo,
                         const struct digest *digest, const char *from_path, bool *ret_done,
                         struct cairn_err *err);
 
-/* Send a blob. The caller has asked whether it is there. blob->digest and size must be
- * those of the source; the registry verifies. */
+/* So few bytes are sent without asking whether they are there: the question takes as long. */
+#define REGISTRY_BLIND_MAX (256u << 10)
+
+/* Send a blob. The caller has asked whether it is there, where that is worth it. blob->digest and
+ * size must be those of the source; the registry verifies. */
 int registry_blob_put(struct registry *r, const struct reference *repo,
                       const struct descriptor *blob, const struct registry_source *source,
                       struct cairn_err *err);

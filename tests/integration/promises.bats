@@ -110,7 +110,7 @@ unnamed_blobs() { # REPOSITORY
 	    m = get("manifests/" + tag)
 	    named |= {l["digest"] for l in m["layers"]}
 	    for l in json.loads(m["annotations"]["io.cairn.document"]).get("layers", []):
-	        described |= {l[k]["digest"] for k in ("blob", "index") if k in l and (k == "index" or not l.get("from"))}
+	        described |= {l[k]["digest"] for k in ("blob", "index") if k in l and "data" not in l[k] and (k == "index" or not l.get("from"))}
 	print(len(described - named), len(described))
 	END
 }
