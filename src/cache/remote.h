@@ -151,7 +151,8 @@ int remote_blob_range(struct remote *r, const struct descriptor *blob, uint64_t 
 int remote_blob_read(struct remote *r, const struct descriptor *blob, struct strbuf *out,
                      struct cairn_err *err);
 
-/* Send a blob unless it is there; the bytes must be what the descriptor says. */
+/* Send a blob unless it is there; the bytes must be what the descriptor says. A few bytes may be
+ * sent although they are there. */
 int remote_blob_put(struct remote *r, const struct descriptor *blob,
                     const struct remote_source *src, struct cairn_err *err);
 

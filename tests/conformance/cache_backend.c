@@ -78,10 +78,13 @@ void test_cache__put_and_get(void **state)
 }
 
 /* What is there is not sent again. */
+#define LARGE (300u << 10) /* bytes of a blob that is worth a question */
+
 void test_cache__blobs_are_sent_once(void **state)
 {
 	struct world w cleanup_world;
 	cleanup_remote struct remote *r = NULL;
+	cleanup_free char *many = xcalloc(LARGE, 1);
 	unsigned before;
 
 	(void)state;
@@ -90,6 +93,11 @@ void test_cache__blobs_are_sent_once(void **state)
 	(void)put_text(r, "twice");
 	before = world_requests(&w);
 	(void)put_text(r, "twice");
+	assert_in_range(world_requests(&w) - before, 0, 2); /* sent, or asked for */
+	memset(many, 'x', LARGE - 1);
+	(void)put_text(r, many);
+	before = world_requests(&w);
+	(void)put_text(r, many);
 	assert_in_range(world_requests(&w) - before, 0, 1);
 }
 

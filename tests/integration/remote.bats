@@ -96,6 +96,26 @@ cache_blobs() { # FIND-OPTION...
 	[ "$(find "$CAIRN_HOME/blobs" -size +100k | wc -l)" = 0 ]
 }
 
+@test "the last COPY of twenty changed: one question for each step, and none twice" {
+	local i
+	echo "FROM $REG/app:1" >"$CTX/Dockerfile"
+	for i in {1..20}; do
+		echo "$i" >"$CTX/f$i"
+		echo "COPY f$i /f$i" >>"$CTX/Dockerfile"
+	done
+	on first "${CACHE[@]}" --push -t "$REG/img:1"
+	echo new >"$CTX/f20"
+	on second "${CACHE[@]}" --push -t "$REG/img:1"
+	cat "$PROXY_LOG"
+	[ "$(requests 'GET /v2/cache/manifests/cairn-')" = 21 ]
+	[ "$(requests 'GET /v2/cache/blobs')" -le 1 ] # an index that is too large for its entry: the base's
+	[ "$(requests 'HEAD /v2/(cache|img)/blobs')" = 0 ]
+	[ "$(requests 'PUT /v2/(cache|img)/blobs')" = 2 ] # layer and config
+	[ "$(requests 'GET /v2/cache/manifests/latest')" = 1 ]
+	[ "$(grep -oE '^GET [^ ]*/manifests/cairn-[^ ]*' "$PROXY_LOG" | sort | uniq -d | wc -l)" = 0 ]
+	[ "$(wc -l <"$PROXY_LOG")" -le 50 ]
+}
+
 @test "a RUN after hits: the layers it stands on, and the right image" {
 	files first "${DIR[@]}" >"$BATS_TEST_TMPDIR/one"
 	echo new >"$CTX/b.txt"

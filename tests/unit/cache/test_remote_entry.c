@@ -13,6 +13,35 @@
 #define DESCRIPTOR(name, type, digest, size) \
 	",\"" name "\":{\"mediaType\":\"" type "\",\"digest\":\"" digest "\",\"size\":" size "}"
 
+#define ABC "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+#define INDEX(size, digest, data)                                                          \
+	",\"index\":{\"mediaType\":\"" LAYER "\",\"digest\":\"" digest "\",\"size\":" size \
+	",\"data\":\"" data "\"}"
+
+/* A small index stands in the entry itself. */
+void test_remote_entry__index_bytes(void **state)
+{
+	static const char bytes[REMOTE_INDEX_BYTES] = "index";
+	cleanup_arena struct arena *a = arena_new();
+
+	(void)state;
+	for (size_t n = 1; n <= sizeof(bytes); n += n < 5 ? 1 : 254) {
+		struct remote_layer layer = { .index_bytes = str_n(bytes, n) };
+		struct remote_entry e = { S("{}"), &layer, 1 }, back;
+		struct strbuf b cleanup_strbuf;
+		struct cairn_err err;
+
+		assert_ok(digest_parse(S(DIFF), &layer.diff_id, &err));
+		layer.index = (struct descriptor){ .media_type = S(LAYER),
+			                           .digest = digest_of(bytes, n),
+			                           .size = n };
+		strbuf_init(&b, REMOTE_ENTRY_MAX);
+		remote_entry_encode(&e, &b);
+		assert_ok(remote_entry_decode(strbuf_view(&b), a, &back, &err));
+		assert_true(str_eq(back.layers[0].index_bytes, layer.index_bytes));
+	}
+}
+
 void test_remote_entry__round_trip(void **state)
 {
 	cleanup_arena struct arena *a = arena_new();
@@ -80,6 +109,14 @@ void test_remote_entry__refused(void **state)
 		{ ENTRY(",\"from\":\"r.example/a@" BLOB "\""), "not the name of a repository" },
 		{ ENTRY(",\"from\":\"http://r.example/a\""), "'from'" },
 		{ ENTRY(",\"from\":7"), "'from'" },
+		{ ENTRY(INDEX("3", ABC, "YWJj")), NULL },
+		{ ENTRY(INDEX("3", ABC, "YWJk")), "other data" },
+		{ ENTRY(INDEX("3", BLOB, "YWJj")), "other data" },
+		{ ENTRY(INDEX("2", ABC, "YWJj")), "other data" },
+		{ ENTRY(INDEX("4", ABC, "YWJj")), "senseless data" },
+		{ ENTRY(INDEX("1025", ABC, "YWJj")), "senseless data" },
+		{ ENTRY(INDEX("0", ABC, "")), "senseless data" },
+		{ ENTRY(INDEX("3", ABC, "YW-j")), "senseless data" },
 	};
 	cleanup_arena struct arena *a = arena_new();
 	struct remote_entry e;
