@@ -337,6 +337,7 @@ void images_free(struct ws_images *w)
 {
 	if (!w)
 		return;
+	images_reads_done(w);
 	vec_free(&w->warnings);
 	repo_git_free(w->git);
 	arena_free(w->arena);

@@ -60,6 +60,8 @@ struct ws_image {
 	 * certain without any of them. */
 	struct image_strs bases;
 	size_t order; /* its place: parents have smaller ones */
+	/* Its Dockerfile (images_priv.h); NULL: it lies elsewhere. */
+	const struct image_read *read;
 };
 
 struct ws_images {
@@ -67,7 +69,8 @@ struct ws_images {
 	const char *root;      /* absolute: what all paths are relative to */
 	struct ws_image **ptr; /* in the order of building */
 	size_t len;
-	VEC(str) warnings;    /* one line each, for the user */
+	VEC(struct image_read *) reads; /* of the images */
+	VEC(str) warnings;              /* one line each, for the user */
 	struct repo_git *git; /* what git knows, when that was asked for to find images; or NULL */
 };
 
@@ -99,6 +102,10 @@ struct ws_image_list {
  * for a word that means none (with a suggestion). */
 int images_select(const struct ws_images *w, const char *const *words, size_t n, bool with_parents,
                   struct arena *a, struct ws_image_list *ret, struct cairn_err *err);
+
+/* The Dockerfile of an image, as images_load() read it; NULL: it lies elsewhere, or cannot be
+ * read, or something in it is wrong. Lives as long as the workspace. */
+const struct dockerfile *images_dockerfile(const struct ws_image *i);
 
 void images_free(struct ws_images *w); /* NULL is fine */
 DEFINE_CLEANUP(struct ws_images *, images_free);

@@ -431,31 +431,21 @@ static void judge_env(struct judging *j, const struct instr *i)
 /* False: the Dockerfile cannot be read. */
 static bool judge(struct judging *j, unsigned depth)
 {
-	struct image_refs refs cleanup_image_refs = { 0 };
-	cleanup_strbuf struct strbuf buf;
-	struct cairn_err ignored;
-	str text = j->i->dockerfile_inline;
+	const struct image_refs *refs = j->i->read ? &j->i->read->refs : NULL;
 
-	strbuf_init(&buf, DOCKERFILE_MAX);
-	if (!text.len) {
-		if (images_is_url(j->i->context) ||
-		    fs_read_file(j->root_fd, j->i->dockerfile.ptr, &buf, &ignored) < 0)
-			return false;
-		text = strbuf_view(&buf);
-	}
-	if (image_refs_read(text, "", j->i->target, &j->i->args, j->a, &refs, &ignored) < 0)
+	if (!refs || j->i->read->result < 0)
 		return false;
-	vec_foreach (ref, &refs.refs)
+	vec_foreach (ref, &refs->refs)
 		judge_base(j, ref, depth);
-	for (size_t k = 0; k < refs.instrs.len; k++) {
-		if (!refs.reached.ptr[k])
+	for (size_t k = 0; k < refs->instrs.len; k++) {
+		if (!refs->reached.ptr[k])
 			continue;
-		if (refs.instrs.ptr[k].kind == INSTR_RUN)
-			read_run(j, &refs.instrs.ptr[k]);
-		else if (refs.instrs.ptr[k].kind == INSTR_ENV)
-			judge_env(j, &refs.instrs.ptr[k]);
+		if (refs->instrs.ptr[k].kind == INSTR_RUN)
+			read_run(j, &refs->instrs.ptr[k]);
+		else if (refs->instrs.ptr[k].kind == INSTR_ENV)
+			judge_env(j, &refs->instrs.ptr[k]);
 	}
-	vec_foreach (s, &refs.sources)
+	vec_foreach (s, &refs->sources)
 		if (!images_is_url(j->i->context) && is_requirements(s->path))
 			read_requirements(j, s->path);
 	if (j->packages >= MANY_PACKAGES) {

@@ -1,6 +1,5 @@
 /* Images without configuration: every Dockerfile is one. */
 #include "base_scan.h"
-#include "image_refs.h"
 #include "images_priv.h"
 #include "repo_files.h"
 #include "util/fs.h"
@@ -19,6 +18,10 @@ struct found {
 	str name;
 	bool more;  /* the name could be longer */
 	bool twice; /* another has it */
+
+	struct workspace_image spec; /* what it gets from `defaults:`, and its context */
+	struct image_read *read;
+	str note; /* how the context was chosen */
 };
 
 struct found_list {
@@ -207,63 +210,80 @@ static const struct image_source *missing(const struct images_loader *l,
 }
 
 /* The Dockerfile's folder, unless what it copies is only there for a folder above. */
-static str find_context(const struct images_loader *l, const struct found *f,
-                        const struct image_refs *refs, str *ret_note)
+static str find_context(const struct images_loader *l, struct found *f)
 {
-	const struct image_source *s = missing(l, refs, f->folder);
+	const struct image_source *s = missing(l, &f->read->refs, f->folder);
 
-	*ret_note = S("");
 	if (!s)
 		return f->folder;
 	for (str up = f->folder; up.len;) {
 		up = folder_of(up);
-		if (missing(l, refs, up))
+		if (missing(l, &f->read->refs, up))
 			continue;
-		*ret_note = str_of(arena_printf(
-			l->a, "context is '%.*s': '%.*s' (%.*s:%u) is there, and not in '%.*s'",
+		f->note = str_of(arena_printf(
+			f->read->arena,
+			"context is '%.*s': '%.*s' (%.*s:%u) is there, and not in '%.*s'",
 			STR(up.len ? up : S(".")), STR(s->path), STR(f->path), s->line,
 			STR(f->folder)));
 		return up;
 	}
-	*ret_note = str_of(arena_printf(
-		l->a, "context is '%.*s', though '%.*s' (%.*s:%u) is not there, nor above",
+	f->note = str_of(arena_printf(
+		f->read->arena,
+		"context is '%.*s', though '%.*s' (%.*s:%u) is not there, nor above",
 		STR(f->folder.len ? f->folder : S(".")), STR(s->path), STR(f->path), s->line));
 	return f->folder;
 }
 
-static void read_context(struct images_loader *l, const struct found *f,
-                         const struct image_kvs *args, str *ret_context, str *ret_note)
+/* What all found images have in common. */
+static struct images_place place_of(const struct found *f)
 {
-	struct image_refs refs cleanup_image_refs = { 0 };
-	cleanup_strbuf struct strbuf text;
-	struct cairn_err ignored;
+	return (struct images_place){
+		.from = IMAGE_FOUND, .file = f->path, .base = S("."), .unchecked = true
+	};
+}
 
-	*ret_context = f->folder;
-	*ret_note = S("");
-	strbuf_init(&text, DOCKERFILE_MAX);
-	if (fs_read_file(l->root_fd, f->path.ptr, &text, &ignored) == 0 &&
-	    image_refs_read(strbuf_view(&text), f->path.ptr, S(""), args, l->a, &refs, &ignored) ==
-	            0)
-		*ret_context = find_context(l, f, &refs, ret_note);
+static int begin_found(struct images_loader *l, struct found *f, struct cairn_err *err)
+{
+	const struct images_place p = place_of(f);
+
+	f->spec = (struct workspace_image){ .name = f->name, .dockerfile = f->path };
+	TRY(images_default_values(l, f->name, &p, &f->spec, err));
+	f->spec.name = f->name;
+	f->spec.dockerfile = f->path;
+	f->read = images_read_new(l);
+	return 0;
+}
+
+struct reading {
+	const struct images_loader *l;
+	struct found *found;
+};
+
+/* In the pool. A Dockerfile that cannot be read lies in its context. */
+static int read_found(void *ctx, size_t i, struct cairn_err *ignored)
+{
+	const struct reading *r = ctx;
+	struct found *f = &r->found[i];
+
+	(void)ignored;
+	images_read(r->l, &(struct image_reading){
+				  .to = f->read, .path = f->path.ptr, .args = &f->spec.args });
+	f->spec.context = f->read->result == 0 ? find_context(r->l, f) : f->folder;
+	if (!f->spec.context.len)
+		f->spec.context = S(".");
+	return 0;
 }
 
 static int add_found(struct images_loader *l, const struct found *f, struct cairn_err *err)
 {
-	const struct images_place p = {
-		.from = IMAGE_FOUND, .file = f->path, .base = S("."), .unchecked = true
-	};
-	struct workspace_image spec = { .name = f->name, .dockerfile = f->path };
+	const struct images_place p = place_of(f);
 	struct ws_image *i;
-	str note;
 
-	TRY(images_default_values(l, f->name, &p, &spec, err));
-	spec.name = f->name;
-	read_context(l, f, &spec.args, &spec.context, &note);
-	if (!spec.context.len)
-		spec.context = S(".");
-	spec.dockerfile = f->path;
-	TRY(images_add(l, &spec, &p, &i, err));
-	i->note = note;
+	TRY(images_add(l, &f->spec, &p, &i, err));
+	i->note = f->note;
+	/* Else another reading says what it names. */
+	if (!i->target.len && i->args.len == f->spec.args.len)
+		i->read = f->read;
 	return 0;
 }
 
@@ -317,9 +337,15 @@ int images_find(struct images_loader *l, struct cairn_err *err)
 {
 	struct found_list found = { 0 };
 	int r = find_all(l, &found, err);
+	struct reading reading;
 
 	if (r == 0)
 		tell_apart(l->a, &found);
+	for (size_t i = 0; r == 0 && i < found.list.len; i++)
+		r = begin_found(l, &found.list.ptr[i], err);
+	reading = (struct reading){ l, found.list.ptr };
+	if (r == 0)
+		images_in_pool(l, found.list.len, read_found, &reading);
 	for (size_t i = 0; r == 0 && i < found.list.len; i++)
 		r = add_found(l, &found.list.ptr[i], err);
 	vec_free(&found.list);

@@ -1,9 +1,7 @@
 /* Groups, which image stands on which, and the order of building. */
 #include <stdlib.h>
 
-#include "image_refs.h"
 #include "images_priv.h"
-#include "util/fs.h"
 
 /* --- groups ---------------------------------------------------------------------------- */
 
@@ -192,29 +190,21 @@ static int context_edges(struct images_loader *l, struct ws_image *i, const stru
 
 static void dockerfile_edges(struct images_loader *l, const struct edges *e, struct ws_image *i)
 {
-	struct image_refs refs cleanup_image_refs = { 0 };
-	cleanup_strbuf struct strbuf buf;
-	struct cairn_err err = { 0 };
-	str text = i->dockerfile_inline;
+	const struct image_read *r = i->read;
 
-	strbuf_init(&buf, DOCKERFILE_MAX);
-	if (images_is_url(i->context) && !text.len)
+	if (!r)
 		return;
-	if (!text.len) {
-		if (fs_read_file(l->root_fd, i->dockerfile.ptr, &buf, &err) < 0) {
-			images_warn(l, "%.*s: %s", STR(i->dockerfile), err.msg);
-			return;
-		}
-		text = strbuf_view(&buf);
-	}
-	if (image_refs_read(text, text.ptr == buf.ptr ? i->dockerfile.ptr : i->file.ptr, i->target,
-	                    &i->args, l->a, &refs, &err) < 0) {
-		images_warn(l, "%s:%u: %s; what image '%.*s' stands on is not known", err.path,
-		            err.line, err.msg, STR(i->name));
+	if (!r->there) {
+		images_warn(l, "%.*s: %s", STR(i->dockerfile), r->err.msg);
 		return;
 	}
-	i->bases.ptr = arena_array(l->a, str, refs.refs.len + 1);
-	vec_foreach (ref, &refs.refs) {
+	if (r->result < 0) {
+		images_warn(l, "%s:%u: %s; what image '%.*s' stands on is not known", r->err.path,
+		            r->err.line, r->err.msg, STR(i->name));
+		return;
+	}
+	i->bases.ptr = arena_array(l->a, str, r->refs.refs.len + 1);
+	vec_foreach (ref, &r->refs.refs) {
 		str name = normal(l->a, ref->text);
 		struct ws_image *parent = map_get(&e->refs, name);
 
@@ -239,6 +229,7 @@ static int find_edges(struct images_loader *l, struct cairn_err *err)
 	int r = 0;
 
 	index_names(l, &e);
+	images_read_all(l);
 	for (size_t n = 0; r == 0 && n < l->names.len; n++) {
 		struct ws_image *i = l->names.entries[n].value;
 		const struct images_place p = { .file = i->file, .line = i->line, .col = i->col };

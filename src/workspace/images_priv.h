@@ -7,6 +7,7 @@
 #ifndef CAIRN_WORKSPACE_IMAGES_PRIV_H
 #define CAIRN_WORKSPACE_IMAGES_PRIV_H
 
+#include "image_refs.h"
 #include "images.h"
 #include "util/map.h"
 
@@ -49,6 +50,38 @@ bool images_path(struct images_loader *l, str base, str path, str *ret);
 bool images_is_url(str context);
 
 void images_warn(struct images_loader *l, const char *fmt, ...) PRINTF(2, 3);
+
+/* --- Dockerfiles: each is read once ------------------------------------------------------- */
+
+/* A Dockerfile that was read; the workspace owns it. */
+struct image_read {
+	struct arena *arena;    /* of its texts */
+	struct image_refs refs; /* when result is 0 */
+	int result;             /* of reading it */
+	bool there;             /* false: the file could not be read */
+	struct cairn_err err;
+};
+
+struct image_reading {
+	struct image_read *to;
+	str text;         /* of the Dockerfile; "" = the file path has it */
+	const char *path; /* relative to the root, and for messages */
+	str target;
+	const struct image_kvs *args; /* borrowed */
+};
+
+struct image_read *images_read_new(struct images_loader *l);
+
+/* Any thread. */
+void images_read(const struct images_loader *l, const struct image_reading *what);
+
+/* Dockerfiles of all images that have none yet and are here, in the pool. */
+void images_read_all(struct images_loader *l);
+void images_reads_done(struct ws_images *w);
+
+/* fn(ctx, 0 .. n-1) in the loader's pool, or here without one; it returns 0. */
+void images_in_pool(const struct images_loader *l, size_t n,
+                    int (*fn)(void *ctx, size_t i, struct cairn_err *err), void *ctx);
 
 /* The sources. Each adds what it finds. */
 int images_declared(struct images_loader *l, struct cairn_err *err);

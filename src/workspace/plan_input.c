@@ -79,14 +79,18 @@ static int read_dockerfile(struct plan_inputs *p, struct plan_input *in, struct 
 	cleanup_strbuf struct strbuf text;
 
 	strbuf_init(&text, DOCKERFILE_MAX);
-	in->path = arena_cstr(p->arena, i->dockerfile.len ? i->dockerfile : S("Dockerfile"));
-	if (i->dockerfile_inline.len) {
-		in->path = arena_cstr(p->arena, i->file);
-		return dockerfile_parse(i->dockerfile_inline, in->path, &in->df, err);
-	}
-	if (fs_read_file(p->root, in->path, &text, err) < 0)
+	in->path = arena_cstr(p->arena, i->dockerfile_inline.len ? i->file
+	                                : i->dockerfile.len      ? i->dockerfile
+	                                                         : S("Dockerfile"));
+	in->df = images_dockerfile(i);
+	if (in->df)
+		return 0;
+	if (!i->dockerfile_inline.len && fs_read_file(p->root, in->path, &text, err) < 0)
 		return cairn_wrap(err, "Dockerfile");
-	return dockerfile_parse(strbuf_view(&text), in->path, &in->df, err);
+	TRY(dockerfile_parse(i->dockerfile_inline.len ? i->dockerfile_inline : strbuf_view(&text),
+	                     in->path, &in->own_df, err));
+	in->df = in->own_df;
+	return 0;
 }
 
 /* --- bases --------------------------------------------------------------------------- */
@@ -359,7 +363,7 @@ void inputs_free(struct plan_inputs *p)
 		return;
 	for (size_t i = 0; i < p->len; i++) {
 		graph_free(p->ptr[i].graph);
-		dockerfile_free(p->ptr[i].df);
+		dockerfile_free(p->ptr[i].own_df);
 		map_done(&p->ptr[i].args);
 		map_done(&p->ptr[i].contexts);
 	}

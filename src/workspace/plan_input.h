@@ -15,11 +15,12 @@
 /* An image on its way to its key. */
 struct plan_input {
 	struct ws_image *image;
-	struct dockerfile *df;
-	struct ignore *ignore; /* of its build context; borrowed from plan_inputs */
-	const char *path;      /* of the Dockerfile, relative to the root */
-	struct map args;       /* build arguments: name -> char * */
-	struct map contexts;   /* named ones: name -> char * value, as graph_opts has them */
+	const struct dockerfile *df;
+	struct dockerfile *own_df; /* the same when the workspace has not read it; or NULL */
+	struct ignore *ignore;     /* of its build context; borrowed from plan_inputs */
+	const char *path;          /* of the Dockerfile, relative to the root */
+	struct map args;           /* build arguments: name -> char * */
+	struct map contexts;       /* named ones: name -> char * value, as graph_opts has them */
 	struct graph *graph;
 	struct define_step *steps;
 	struct plan_input **bases; /* by node id: the image of the workspace that a base is */

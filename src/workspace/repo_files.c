@@ -1,7 +1,6 @@
 #include "repo_files.h"
 
-#include <dirent.h>
-
+#include "util/dir.h"
 #include "util/fs.h"
 
 /* Folders that are not the repository's own. */
@@ -55,19 +54,12 @@ static void visit(struct search *s, int dirfd, const char *prefix, const char *n
 
 static void walk(struct search *s, int dirfd, const char *prefix, unsigned depth)
 {
-	int fd = fcntl(dirfd, F_DUPFD_CLOEXEC, 0);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *e;
+	struct dir_reader r;
+	struct dir_name n;
 
-	if (!d) { /* it went away, or is not ours to read */
-		if (fd >= 0)
-			close(fd);
-		return;
-	}
-	while ((e = readdir(d)))
-		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-			visit(s, dirfd, prefix, e->d_name, depth);
-	(void)closedir(d);
+	dir_begin(&r, dirfd);
+	while (dir_next(&r, &n) > 0)
+		visit(s, dirfd, prefix, n.name.ptr, depth);
 }
 
 /* --- what git knows -------------------------------------------------------------- */
@@ -112,23 +104,23 @@ struct round {
 	VEC(struct folder) level;
 };
 
-static void see_name(const struct round *r, struct folder *f, const struct dirent *e, int fd)
+/* One name of a folder; path is its whole one. */
+static void see_name(const struct round *r, struct folder *f, str path, const struct dir_name *n,
+                     int fd)
 {
-	cleanup_free char *path = xasprintf("%.*s%s", STR(f->path), e->d_name);
-	unsigned char type = e->d_type;
+	unsigned char type = n->type;
 	struct stat st;
 
-	if (type == DT_UNKNOWN && fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+	if (type == DT_UNKNOWN && fstatat(fd, n->name.ptr, &st, AT_SYMLINK_NOFOLLOW) == 0)
 		type = S_ISDIR(st.st_mode) ? DT_DIR : S_ISREG(st.st_mode) ? DT_REG : DT_LNK;
-	if (type == DT_REG && r->s->filter->wanted(str_of(path)) &&
-	    !repo_git_follows(r->git, str_of(path)))
-		vec_push(&f->asked, str_of(steal_ptr(&path)));
-	if (type != DT_DIR || is_foreign(str_of(e->d_name)))
+	if (type == DT_REG && r->s->filter->wanted(path) && !repo_git_follows(r->git, path))
+		vec_push(&f->asked, str_of(str_dup(path)));
+	if (type != DT_DIR || is_foreign(n->name))
 		return;
-	if (!repo_git_follows_below(r->git, str_of(path)))
-		vec_push(&f->asked, str_of(steal_ptr(&path)));
-	else if (!repo_git_follows(r->git, str_of(path))) /* else it is a submodule */
-		vec_push(&f->below, str_of(xasprintf("%s/", path)));
+	if (!repo_git_follows_below(r->git, path))
+		vec_push(&f->asked, str_of(str_dup(path)));
+	else if (!repo_git_follows(r->git, path)) /* else it is a submodule */
+		vec_push(&f->below, str_of(xasprintf("%.*s/", STR(path))));
 }
 
 /* In the pool. */
@@ -136,20 +128,22 @@ static int read_folder(void *ctx, size_t i, struct cairn_err *ignored)
 {
 	struct round *r = ctx;
 	struct folder *f = &r->level.ptr[i];
-	int fd = fs_open_beneath(r->dirfd, f->path.ptr, O_RDONLY | O_DIRECTORY);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	const struct dirent *e;
+	cleanup_fd int fd = fs_open_beneath(r->dirfd, f->path.ptr, O_RDONLY | O_DIRECTORY);
+	cleanup_strbuf struct strbuf path;
+	struct dir_reader reader;
+	struct dir_name n;
 
 	(void)ignored;
-	if (!d) { /* it went away, or is not ours to read */
-		if (fd >= 0)
-			close(fd);
+	strbuf_init(&path, SIZE_MAX / 4);
+	strbuf_str(&path, f->path);
+	if (fd < 0) /* it went away, or is not ours to read */
 		return 0;
+	dir_begin(&reader, fd);
+	while (dir_next(&reader, &n) > 0) {
+		path.len = f->path.len;
+		strbuf_str(&path, n.name);
+		see_name(r, f, strbuf_view(&path), &n, fd);
 	}
-	while ((e = readdir(d)))
-		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-			see_name(r, f, e, fd);
-	(void)closedir(d);
 	return 0;
 }
 
