@@ -87,15 +87,41 @@ static void check_pointer(struct remote *r, const char *want, bool own, char **r
 		*ret_version = steal_ptr(&version);
 }
 
-static bool put_pointer(struct remote *r, const char *text, const char *version)
+static bool put_looking(struct remote *r, const char *text, const char *version,
+                        enum remote_look look)
 {
-	struct remote_pointer p = { str_of(text), NULL, 0, version, REMOTE_LOOK_BEFORE };
+	struct remote_pointer p = { str_of(text), NULL, 0, version, look };
 	struct digest name = key_of("pointer");
 	struct cairn_err err;
 	bool lost = false;
 
 	assert_ok(remote_pointer_put(r, &name, &p, &lost, &err));
 	return !lost;
+}
+
+static bool put_pointer(struct remote *r, const char *text, const char *version)
+{
+	return put_looking(r, text, version, REMOTE_LOOK_BEFORE);
+}
+
+/* Values that are put without a question before. */
+static void check_looks(struct remote *r)
+{
+	static const struct {
+		enum remote_look look;
+		const char *text;
+	} values[] = { { REMOTE_LOOK_AFTER, "five" },
+		       { REMOTE_LOOK_NEVER, "six" },
+		       { REMOTE_LOOK_NEVER, "seven" },
+		       { REMOTE_LOOK_AFTER, "eight" } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
+		cleanup_free char *version = NULL;
+
+		check_pointer(r, i ? values[i - 1].text : "four", true, &version);
+		assert_true(put_looking(r, values[i].text, version, values[i].look));
+		check_pointer(r, values[i].text, true, NULL);
+	}
 }
 
 void check_pointers(struct world *w)
@@ -124,6 +150,7 @@ void check_pointers(struct world *w)
 	assert_true(put_pointer(pr, "of pr", NULL));
 	check_pointer(pr, "of pr", true, NULL);
 	check_pointer(r, "four", true, NULL);
+	check_looks(r);
 }
 
 struct counter {
