@@ -34,10 +34,9 @@ bool base_scan_is_dockerfile(str path)
 
 	if (str_eq_nocase(name, S("Dockerfile")) || str_eq_nocase(name, S("Containerfile")))
 		return true;
-	if (is_other(name))
-		return false;
-	return begins_nocase(name, S("Dockerfile.")) || ends_nocase(name, S(".Dockerfile")) ||
-	       ends_nocase(name, S(".Containerfile"));
+	return (begins_nocase(name, S("Dockerfile.")) || ends_nocase(name, S(".Dockerfile")) ||
+	        ends_nocase(name, S(".Containerfile"))) &&
+	       !is_other(name);
 }
 
 static void read_file(struct base_scan *s, int dirfd, const char *path)

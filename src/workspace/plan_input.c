@@ -255,8 +255,9 @@ static int set_platform(const struct ws_image *i, struct platform *ret, struct c
 {
 	*ret = platform_host();
 	if (i->platforms.len > 1)
-		return cairn_fail(err, CAIRN_E_UNSUPPORTED,
-		                  "several platforms are not built yet; give it one");
+		return cairn_fail_at(err, i->file.ptr, i->line, i->col,
+		                     "several platforms are not built together yet; make an image "
+		                     "of each, with matrix: and platforms: [\"${...}\"]");
 	return i->platforms.len ? platform_parse(i->platforms.ptr[0], ret, err) : 0;
 }
 

@@ -146,6 +146,22 @@ up() {
 	[[ $output == *app* ]]
 }
 
+@test "several platforms: a clear line; a matrix makes an image of each" {
+	printf 'images:\n  app:\n    context: base\n    platforms: [linux/amd64, linux/arm64]\n' >cairn.yaml
+	run "$CAIRN" plan
+	[ "$status" -eq 0 ]
+	[[ $output == *"1 cannot be planned"* ]]
+	run "$CAIRN" plan --explain app
+	[[ $output == *"cairn.yaml:2: several platforms"*matrix:* ]]
+	run "$CAIRN" up
+	[ "$status" -ne 0 ]
+	[[ $output == *"several platforms"* ]]
+	printf 'images:\n  app-${arch}:\n    context: base\n    matrix: {arch: [amd64, arm64]}\n    platforms: ["linux/${arch}"]\n' >cairn.yaml
+	run "$CAIRN" plan --json
+	[ "$status" -eq 0 ]
+	[ "$(jq -c '[.images[] | [.name, .error]] | sort' <<<"$output")" = '[["app-amd64",false],["app-arm64",false]]' ]
+}
+
 @test "git says which file and which commit" {
 	git init -q -b main .
 	git config user.email a@example.com
