@@ -43,16 +43,9 @@ static int get_text(const json_t *j, const char *key, str *ret, struct cairn_err
 static int decode(str text, struct arena *a, struct base_fact *f, struct cairn_err *err)
 {
 	cleanup_json json_t *j = NULL;
-	int64_t version = 0;
 	str seen, index, manifest;
 
-	TRY(json_parse(text, "pointer of a base image", &j, err));
-	if (!json_is_object(j))
-		return cairn_fail(err, CAIRN_E_SYNTAX, "it is no object");
-	TRY(json_get_int(j, "version", 0, &version, err));
-	if (version != VERSION)
-		return cairn_fail(err, CAIRN_E_SYNTAX, "its version is %lld; this cairn reads %d",
-		                  (long long)version, VERSION);
+	TRY(json_parse_version(text, VERSION, &j, err));
 	TRY(get_text(j, "seen", &seen, err));
 	TRY(get_text(j, "index", &index, err));
 	TRY(get_text(j, "manifest", &manifest, err));

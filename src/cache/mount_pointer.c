@@ -76,15 +76,8 @@ static int get_snapshot(const json_t *j, struct mount_pointer *p, struct cairn_e
 static int decode(str text, struct mount_pointer *p, struct cairn_err *err)
 {
 	cleanup_json json_t *j = NULL;
-	int64_t version = 0;
 
-	TRY(json_parse(text, "pointer of a cache mount", &j, err));
-	if (!json_is_object(j))
-		return cairn_fail(err, CAIRN_E_SYNTAX, "it is no object");
-	TRY(json_get_int(j, "version", 0, &version, err));
-	if (version != VERSION)
-		return cairn_fail(err, CAIRN_E_SYNTAX, "its version is %lld; this cairn reads %d",
-		                  (long long)version, VERSION);
+	TRY(json_parse_version(text, VERSION, &j, err));
 	TRY(get_time(j, "created", &p->created, err));
 	TRY(get_time(j, "used", &p->used, err));
 	TRY(json_get_bool(j, "empty", false, &p->empty, err));

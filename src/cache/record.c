@@ -177,15 +177,10 @@ static int decode(str text, struct arena *a, struct record *r, struct cairn_err 
 {
 	cleanup_json json_t *j = NULL;
 	const char *s = NULL;
-	int64_t version = 0;
 
 	if (text.len > RECORD_MAX)
 		return cairn_fail(err, CAIRN_E_SYNTAX, "larger than %u bytes", RECORD_MAX);
-	TRY(json_parse(text, "it", &j, err));
-	TRY(json_get_int(j, "version", 0, &version, err));
-	if (version != VERSION)
-		return cairn_fail(err, CAIRN_E_SYNTAX, "version %lld, this cairn reads %d",
-		                  (long long)version, VERSION);
+	TRY(json_parse_version(text, VERSION, &j, err));
 	TRY(get_time(j, "created", &r->created, err));
 	TRY(json_get_str(j, "text", &s, err));
 	r->text = arena_str(a, str_of(s));

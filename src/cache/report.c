@@ -340,16 +340,11 @@ static int read_all(str text, struct arena *a, struct report *r, struct cairn_er
 	cleanup_json json_t *j = NULL;
 	json_t *steps = NULL, *o;
 	const char *s = NULL;
-	int64_t version = 0;
 	size_t i;
 
 	if (text.len > REPORT_MAX)
 		return cairn_fail(err, CAIRN_E_SYNTAX, "larger than %u bytes", REPORT_MAX);
-	TRY(json_parse(text, "it", &j, err));
-	TRY(json_get_int(j, "version", 0, &version, err));
-	if (version != VERSION)
-		return cairn_fail(err, CAIRN_E_SYNTAX, "version %lld, this cairn reads %d",
-		                  (long long)version, VERSION);
+	TRY(json_parse_version(text, VERSION, &j, err));
 	TRY(json_get_str(j, "time", &s, err));
 	TRY(clock_parse(str_of(s), &r->time, err));
 	TRY(json_get_str(j, "image", &s, err));

@@ -83,6 +83,22 @@ int json_get_int(const json_t *obj, const char *key, int64_t def, int64_t *ret,
 	return 0;
 }
 
+int json_parse_version(str text, int version, json_t **ret_owned, struct cairn_err *err)
+{
+	cleanup_json json_t *j = NULL;
+	int64_t found = 0;
+
+	TRY(json_parse(text, "it", &j, err));
+	if (!json_is_object(j))
+		return cairn_fail(err, CAIRN_E_SYNTAX, "it is no object");
+	TRY(json_get_int(j, "version", 0, &found, err));
+	if (found != version)
+		return cairn_fail(err, CAIRN_E_SYNTAX, "version %lld, this cairn reads %d",
+		                  (long long)found, version);
+	*ret_owned = steal_ptr(&j);
+	return 0;
+}
+
 int json_get_bool(const json_t *obj, const char *key, bool def, bool *ret, struct cairn_err *err)
 {
 	json_t *v = NULL;

@@ -25,6 +25,9 @@ static inline void json_cleanup_p_(json_t **j)
  * Fails with CAIRN_E_SYNTAX (line and column in the message). */
 int json_parse(str text, const char *what, json_t **ret_owned, struct cairn_err *err);
 
+/* Parse an object of a format of ours: "version" has to be that one. The errors call it "it". */
+int json_parse_version(str text, int version, json_t **ret_owned, struct cairn_err *err);
+
 /* Append j, compact, members in insertion order, '/' unescaped. */
 void json_write(const json_t *j, struct strbuf *out);
 
