@@ -110,6 +110,19 @@ static int check_value(const char *option, const char *value, struct cairn_err *
 	return 0;
 }
 
+/* What is written is what every later command reads. */
+static int check_cache(const char *url, struct cairn_err *err)
+{
+	cleanup_workspace_config struct workspace_config *c = NULL;
+	cleanup_free char *text = xasprintf("cache: %s\n", url ? url : "");
+	struct cairn_err why;
+
+	TRY(check_value("cache", url, err));
+	if (url && workspace_config_parse(str_of(text), "--cache", "/", &c, &why) < 0)
+		return cairn_fail(err, CAIRN_E_USAGE, "--cache: %s", why.msg);
+	return 0;
+}
+
 static int run(struct cli_call *call, struct cairn_err *err)
 {
 	const struct init_cli_opts *o = call->opts;
@@ -119,7 +132,7 @@ static int run(struct cli_call *call, struct cairn_err *err)
 	init_result_init(&r);
 	TRY(check_value("region", o->region, err));
 	TRY(check_value("branch", o->branch, err));
-	TRY(check_value("cache", o->cache, err));
+	TRY(check_cache(o->cache, err));
 	if (!o->undo)
 		return write_files(call, root, &r, err);
 	TRY(init_undo(root, o->force, &r, err));

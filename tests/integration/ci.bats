@@ -120,6 +120,9 @@ need_linters() {
 	[ "$status" = 2 ]
 	run "$CAIRN" ci init --cache "s3://b #"
 	[ "$status" = 2 ]
+	run "$CAIRN" ci init --cache my-bucket # no command could read that file
+	[ "$status" = 2 ]
+	[[ $output == *"--cache: cache 'my-bucket': expected registry://HOST/REPOSITORY, s3://BUCKET"* ]]
 	[ -z "$(ls)" ]
 	mkdir .github # writing the workflow fails: something else is in its place
 	: >.github/workflows
