@@ -3,7 +3,7 @@
 #include "util/fs.h"
 
 #define NET_THREADS  16 /* most of them wait */
-#define FILE_THREADS 16 /* the same where nothing is in the memory yet: for the disk */
+#define FILE_THREADS 40 /* the same where nothing is in the memory yet: for the disk */
 
 static void warn(void *ctx, str text)
 {

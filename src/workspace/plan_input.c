@@ -358,8 +358,21 @@ int inputs_new(const struct plan_opts *o, struct plan_inputs **ret, struct cairn
 	return 0;
 }
 
+/* In the pool: what is new of a context is written down first. */
+static int context_done(void *ctx, size_t i, struct cairn_err *ignored)
+{
+	struct plan_context *c = (struct plan_context *)ctx + i;
+
+	(void)ignored;
+	context_free(c->context);
+	arena_free(c->arena);
+	return 0;
+}
+
 void inputs_free(struct plan_inputs *p)
 {
+	struct cairn_err ignored;
+
 	if (!p)
 		return;
 	for (size_t i = 0; i < p->len; i++) {
@@ -373,10 +386,7 @@ void inputs_free(struct plan_inputs *p)
 	map_done(&p->ignores);
 	map_done(&p->by_name);
 	map_done(&p->bases);
-	vec_foreach (c, &p->contexts) {
-		context_free(c->context);
-		arena_free(c->arena);
-	}
+	(void)pool_map(p->opts->pool, p->contexts.len, context_done, p->contexts.ptr, &ignored);
 	vec_free(&p->contexts);
 	vec_foreach (w, &p->warnings)
 		free(*w);
