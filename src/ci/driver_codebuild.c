@@ -144,8 +144,8 @@ static enum history_outcome outcome_of(const struct codebuild_run *r,
 		return HISTORY_OK;
 	case CODEBUILD_FAULT:
 		return HISTORY_UNAVAILABLE;
-	case CODEBUILD_STOPPED:
-		return HISTORY_INTERRUPTED;
+	case CODEBUILD_STOPPED: /* by somebody, who did not want it */
+		return r->asked ? HISTORY_INTERRUPTED : HISTORY_FAILED;
 	case CODEBUILD_TIMED_OUT:
 		return queued ? HISTORY_UNAVAILABLE : HISTORY_FAILED;
 	case CODEBUILD_FAILED:

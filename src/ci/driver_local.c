@@ -11,16 +11,18 @@
 #include "util/fs.h"
 
 #define READ_SIZE    16384
+#define LINE_LONG    65536            /* bytes of a line that is told before it ends */
 #define READ_MAX     (1u << 20)       /* bytes a look: the pipe waits */
 #define KILLED_AFTER (10 * CLOCK_SEC) /* what does not end when it is asked to is killed */
 
 struct local_run {
 	struct driver_run base;
-	pid_t pid;     /* of the process, and its group */
-	bool reaped;   /* pid is no more */
-	int status;    /* as waitpid() says, once reaped */
-	int out;       /* what it prints; -1 once it was closed */
-	int64_t asked; /* monotonic; when it was asked to end; 0 = not */
+	pid_t pid;          /* of the process, and its group */
+	bool reaped;        /* pid is no more */
+	int status;         /* as waitpid() says, once reaped */
+	int out;            /* what it prints; -1 once it was closed */
+	int64_t asked;      /* monotonic; when it was asked to end; 0 = not */
+	struct strbuf line; /* printed, and not yet ended */
 };
 
 static int request(const struct driver_env *env, const struct driver_task *t, struct strbuf *out,
@@ -119,6 +121,7 @@ static void free_run(struct driver_run *base)
 		(void)kill(-r->pid, SIGKILL);
 	if (r->out >= 0)
 		close(r->out);
+	strbuf_done(&r->line);
 	driver_run_free(base);
 }
 
@@ -140,6 +143,7 @@ static int start(const struct driver_env *env, const struct driver_task *t, stru
 		return cairn_fail_sys(err, "prctl");
 	r = driver_run_new(sizeof(*r), &driver_local, env, t);
 	r->out = steal_fd(&in);
+	strbuf_init(&r->line, LINE_LONG + READ_SIZE);
 	rc = spawn(r, out, err);
 	if (rc < 0) {
 		free_run(&r->base);
@@ -151,6 +155,23 @@ static int start(const struct driver_env *env, const struct driver_task *t, stru
 }
 
 /* --- look ------------------------------------------------------------------------------- */
+
+/* Whole lines are told, so that a mark in one is seen; of a very long one what there is. */
+static void add_output(struct local_run *r, const char *buf, size_t n, struct strbuf *log)
+{
+	ptrdiff_t end = str_rfind(str_n(buf, n), '\n');
+
+	if (end >= 0 || r->line.len > LINE_LONG) {
+		size_t told = end < 0 ? 0 : (size_t)end + 1;
+
+		strbuf_add(log, r->line.ptr, r->line.len);
+		strbuf_clear(&r->line);
+		strbuf_add(log, buf, told);
+		buf += told;
+		n -= told;
+	}
+	strbuf_add(&r->line, buf, n);
+}
 
 static void read_output(struct local_run *r, struct strbuf *log)
 {
@@ -165,11 +186,13 @@ static void read_output(struct local_run *r, struct strbuf *log)
 		if (n < 0 && errno == EAGAIN)
 			return;
 		if (n <= 0) {
+			strbuf_add(log, r->line.ptr, r->line.len);
+			strbuf_clear(&r->line);
 			close(r->out);
 			r->out = -1;
 			return;
 		}
-		strbuf_add(log, buf, (size_t)n);
+		add_output(r, buf, (size_t)n, log);
 		total += (size_t)n;
 	}
 }

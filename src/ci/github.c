@@ -6,8 +6,9 @@
 
 #define API_DEFAULT "https://api.github.com"
 #define API_VERSION "2022-11-28"
-#define ANSWER_MAX  (8u << 20) /* bytes of an answer in JSON */
-#define RUNS_LOOKED 50         /* newest runs of a workflow that are looked through */
+#define ANSWER_MAX  (8u << 20)         /* bytes of an answer in JSON */
+#define RUNS_LOOKED 100                /* newest runs of a workflow that are looked through */
+#define RUNS_SINCE  (3600 * CLOCK_SEC) /* and no older ones; clocks may differ */
 #define JOBS_LOOKED 30
 #define TIME_LENGTH 28 /* "2026-11-22T08:22:00.1234567Z" in front of each line of a log */
 
@@ -221,9 +222,12 @@ int github_dispatch(const struct github *g, const struct github_workflow *w, str
 int github_find(const struct github *g, const struct github_workflow *w, str needle,
                 struct arena *a, struct github_run *ret, bool *ret_found, struct cairn_err *err)
 {
+	char since[CLOCK_TEXT_MAX];
 	cleanup_free char *url = xasprintf(
-		"%s/repos/%.*s/actions/workflows/%.*s/runs?event=workflow_dispatch&per_page=%d",
-		g->api, STR(w->repository), STR(w->file), RUNS_LOOKED);
+		"%s/repos/%.*s/actions/workflows/%.*s/runs?event=workflow_dispatch&per_page=%d"
+		"&created=%%3E%%3D%s",
+		g->api, STR(w->repository), STR(w->file), RUNS_LOOKED,
+		clock_text(clock_now() - RUNS_SINCE, since));
 	cleanup_json json_t *j = NULL;
 	const json_t *runs;
 

@@ -212,6 +212,8 @@ static void started(struct ci *c, struct ci_image *i, int result, const struct c
 	ci_view_tell(c->view, i, false, "started", more);
 }
 
+static void make_call(struct ci *c, struct ci_image *i, enum ci_call call);
+
 /* A look that went wrong: the build goes on, so a few of them do no harm. */
 static void look_failed(struct ci *c, struct ci_image *i, int result, const struct cairn_err *err)
 {
@@ -220,10 +222,14 @@ static void look_failed(struct ci *c, struct ci_image *i, int result, const stru
 	i->next_look = next_look(c, i);
 	if (result == CAIRN_E_CANCELLED || (transient && ++i->lost < LOOKS_LOST))
 		return;
-	if (transient)
-		ended(c, i, HISTORY_UNAVAILABLE, str_of(err->msg));
-	else
+	if (!transient) {
 		give_up(c, i, err);
+		return;
+	}
+	/* It may be running still: whoever builds it again elsewhere pays for both. */
+	i->given_up = true;
+	i->why = arena_str(c->plan->a, str_of(err->msg));
+	make_call(c, i, CI_CALL_STOP);
 }
 
 static void looked(struct ci *c, struct ci_image *i, int result, const struct cairn_err *err)
@@ -252,10 +258,25 @@ static void looked(struct ci *c, struct ci_image *i, int result, const struct ca
 	i->next_look = next_look(c, i);
 }
 
+static void gone(struct ci *c, struct ci_image *i, int stopped)
+{
+	const struct ci_attempt *a = attempt(i);
+	str where = a->url.len ? a->url : a->id;
+
+	ended(c, i, HISTORY_UNAVAILABLE,
+	      str_of(arena_printf(c->plan->a, "%.*s; %s: %.*s", STR(i->why),
+	                          stopped == 0 ? "it was asked to stop" : "it may go on",
+	                          STR(where))));
+}
+
 static void stopped(struct ci *c, struct ci_image *i, int result, const struct cairn_err *err)
 {
 	struct cairn_err left;
 
+	if (i->given_up) {
+		gone(c, i, result);
+		return;
+	}
 	if (result == 0 && !i->run->stopped) {
 		i->next_look = next_look(c, i);
 		return;
@@ -341,6 +362,7 @@ static void begin(struct ci *c, struct ci_image *i)
 	(void)ci_attempt_new(c, i);
 	i->found = (struct driver_state){ 0 };
 	i->looks = i->lost = 0;
+	i->given_up = false;
 	i->why = (str){ 0 };
 	set_state(c, i, CI_STARTING);
 	make_call(c, i, CI_CALL_START);

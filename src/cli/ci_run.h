@@ -76,6 +76,7 @@ struct ci_image {
 	struct driver_run *run;           /* of the present attempt; NULL = not started */
 	int64_t next_look;                /* monotonic */
 	unsigned looks, lost; /* of this attempt; looks that failed, one after the other */
+	bool given_up;        /* so many that it is asked to stop, and counts as gone */
 	int64_t stop_by;      /* monotonic: STOPPING ends */
 	bool stop_sent;
 	enum ci_call call;

@@ -28,7 +28,7 @@ static const struct rule {
 	const char *why;
 } rules[] = {
 	{ HISTORY_OK, ALWAYS, FALLBACK_DONE, "built" },
-	{ HISTORY_FAILED, ALWAYS, FALLBACK_STOP, "a step failed: it would fail again" },
+	{ HISTORY_FAILED, ALWAYS, FALLBACK_STOP, "it failed, and would again" },
 	{ HISTORY_MEMORY, FIXED_MEMORY, FALLBACK_OTHER, "out of memory" },
 	{ HISTORY_MEMORY, ALWAYS, FALLBACK_BIGGER, "out of memory: the next larger one" },
 	{ HISTORY_DISK, ALWAYS, FALLBACK_BIGGER, "the disk was full: the next larger one" },

@@ -17,7 +17,8 @@ an Expiration an hour ahead: the service's word counts). --skew: its clock is so
 --silent: it takes connections and says nothing, as IMDS beyond its hop limit.
 
 LOG gets a line for each request. Files in LOG.d change it while it runs: "stop" and "rebalance" are
-notices, "forget" makes IMDS's tokens worthless (and is removed), "expire" makes all that was handed out worthless.
+notices, "forget" makes IMDS's tokens worthless (and is removed), "expire" makes all that was handed out worthless,
+"down" makes BatchGetBuilds answer 503.
 """
 import argparse
 import base64
@@ -179,6 +180,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return None
 
     def codebuild(self, target, body):
+        if target.endswith("BatchGetBuilds") and os.path.exists(f"{steer}/down"):
+            return self.refuse(503, "ServiceUnavailable", "come again later")
         try:
             answer = codebuild.call(target, body)
         except codebuild_standin.Refused as e:

@@ -232,6 +232,29 @@ CODEBUILD='{ driver: codebuild, project: images, compute: BUILD_GENERAL1_LARGE, 
 	[ "$(grep -c StartBuild "$AWS_LOG")" = 1 ] # no second one beside it
 }
 
+@test "a build that somebody stops is not started again" {
+	start_aws
+	repository app <<<"  cb: ${CODEBUILD/images/quit}"
+	ci_run --json
+	[ "$status" = 6 ]
+	[ "$(grep '^{' <<<"$output" | jq -r '.images[] | .result, (.attempts[] | .outcome)' | xargs)" = "failed failed" ]
+	[[ $output == *"failed    app - on cb: it failed, and would again: STOPPED"* ]]
+}
+
+@test "a service that no longer answers: the build is asked to stop before it is started again" {
+	start_aws --phase 60
+	repository app <<<"  cb: $CODEBUILD"
+	"$CAIRN" ci run --poll 50ms --back-off 50ms >out 2>&1 3>&- &
+	pid=$!
+	wait_for grep -q BatchGetBuilds "$AWS_LOG"
+	mkdir -p "$AWS_LOG.d"
+	touch "$AWS_LOG.d/down"
+	wait_for grep -q "^again     app on cb: .*ServiceUnavailable.*; it was asked to stop: https://console.aws.amazon.com/" out
+	grep -q StopBuild "$AWS_LOG"
+	kill -INT "$pid"
+	wait "$pid" || true
+}
+
 @test "a log that cannot be read says nothing about the build; one of many pages is read to its end" {
 	start_aws
 	start_github

@@ -112,6 +112,9 @@ class CodeBuild:
         return {"build": build.json()}
 
     def get(self, request):
+        for build in self.builds.values():  # somebody does not want it
+            if build.id.startswith("quit:") and PHASES[build.last()[0]] == "BUILD" and not build.stopped:
+                build.stopped = time.time()
         found = [self.builds[i].json() for i in request["ids"] if i in self.builds]
         return {"builds": found, "buildsNotFound": [i for i in request["ids"] if i not in self.builds]}
 
