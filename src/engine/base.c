@@ -313,8 +313,8 @@ static int fail_resolve(struct bases *b, const struct wanted *w, struct cairn_er
 			"it",
 			msg);
 	else if (b->opts.pull && digest_none(&ref->digest))
-		(void)cairn_fail(err, why.code,
-		                 "%s; registries alone were asked, not the store", msg);
+		(void)cairn_fail(err, why.code, "%s; registries alone were asked, not the store",
+		                 msg);
 	else
 		(void)cairn_fail(err, why.code,
 		                 "%s; it is not in the store either, 'cairn import FILE %s' puts "
