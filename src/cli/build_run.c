@@ -448,6 +448,13 @@ static void keep_history(struct build_run *r, int result, const struct cairn_err
 		                                      err.msg)));
 }
 
+/* What was made survives a power cut, and the next build does not read this one's log. */
+static void sync_store(const struct build_run *r)
+{
+	if (r->build && (engine_ran(r->build) || store_log_is_long(r->store)))
+		background_sync_start(r->ctx->home);
+}
+
 /* *ret_again: it failed because of a hit that will be a miss in the next attempt. */
 static int build_once(struct build_run *template, int *ret_status, bool *ret_again,
                       struct cairn_err *err)
@@ -503,8 +510,7 @@ static int build_once(struct build_run *template, int *ret_status, bool *ret_aga
 		pool_wait(r.teller);
 	if (got < 0)
 		progress_end(r.progress, &(struct progress_result){ .time_ns = clock_monotonic() });
-	if (r.build && (engine_ran(r.build) || store_log_is_long(r.store)))
-		background_sync_start(ctx->home);
+	sync_store(&r);
 	run_done(&r);
 	return got;
 }

@@ -313,7 +313,9 @@ static int fail_resolve(struct bases *b, const struct wanted *w, struct cairn_er
 			"it",
 			msg);
 	else if (b->opts.pull && digest_none(&ref->digest))
-		(void)cairn_fail(err, why.code, "%s; registries alone were asked, not the store",
+		(void)cairn_fail(err, why.code,
+		                 "%s; a pull asks registries only, a build without --pull uses an "
+		                 "image in the store",
 		                 msg);
 	else
 		(void)cairn_fail(err, why.code,
