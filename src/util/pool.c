@@ -198,7 +198,7 @@ struct map_job {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	size_t next, n, ended;
-	unsigned refs;
+	unsigned refs; /* the caller and its helpers */
 	int (*fn)(void *ctx, size_t i, struct cairn_err *err);
 	void *ctx;
 	size_t failed_at; /* lowest failing index, or n */
@@ -260,16 +260,17 @@ int pool_map(struct pool *p, size_t n, int (*fn)(void *ctx, size_t i, struct cai
              void *ctx, struct cairn_err *err)
 {
 	struct map_job *m = xcalloc(1, sizeof(*m));
-	size_t helpers = p->n_threads < n ? p->n_threads : n;
+	unsigned users = n < p->n_threads ? (unsigned)n : p->n_threads;
 	int result;
 
-	*m = (struct map_job){ .n = n, .fn = fn, .ctx = ctx, .failed_at = n, .refs = 1 };
+	/* Counted before the first of them can be through. */
+	*m = (struct map_job){
+		.n = n, .fn = fn, .ctx = ctx, .failed_at = n, .refs = users ? users : 1
+	};
 	if (pthread_mutex_init(&m->lock, NULL) || pthread_cond_init(&m->changed, NULL))
 		CAIRN_BUG("cannot create a lock");
-	for (size_t i = 1; i < helpers; i++) {
-		m->refs++;
+	for (unsigned i = 1; i < users; i++)
 		pool_add(p, (struct pool_task){ .run = map_run, .drop = map_drop, .ctx = m });
-	}
 	map_work(m);
 	pthread_mutex_lock(&m->lock);
 	while (m->ended < n)
