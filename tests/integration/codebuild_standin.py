@@ -4,10 +4,11 @@ It imitates StartBuild, BatchGetBuilds, StopBuild and GetLogEvents with the fiel
 go through their phases in time (--phase SECONDS each), write a log line a phase once they are provisioned, may be
 stopped, and no more than --builds of them run at once: then StartBuild says AccountLimitExceededException. A
 variable FAIL names the phase that fails, MEMORY the one that is killed. Builds of the project "broken" fail, those of
-"hungry" are killed on SMALL machines; the logs of "silent" may not be read. A page of a log has LOG_PAGE lines.
+"hungry" are killed on SMALL machines, those of "quit" stopped; the logs of "silent" may not be read. A page of a log has LOG_PAGE lines.
 No build runs anything.
 """
 import json
+import math
 import time
 import uuid
 
@@ -31,6 +32,8 @@ class Build:
         self.started = time.time()
         self.stopped = None
         self.env = {v["name"]: v["value"] for v in request.get("environmentVariablesOverride", [])}
+        if request["projectName"] == "quit":  # somebody will not want it
+            self.stopped = self.started + (PHASES.index("BUILD") + 0.5) * seconds
         if request["projectName"] == "broken":
             self.env["FAIL"] = "BUILD"
         if request["projectName"] == "hungry" and request.get("computeTypeOverride") == "BUILD_GENERAL1_SMALL":
@@ -39,7 +42,7 @@ class Build:
     def last(self):
         """Index of the phase it is in, and of the one that failed."""
         bad = self.env.get("FAIL") or self.env.get("MEMORY")
-        end = self.stopped or time.time()
+        end = min(self.stopped or math.inf, time.time())
         at = min(int((end - self.started) / self.seconds), len(PHASES) - 1)
         failed = PHASES.index(bad) if bad in PHASES else None
         if failed is not None and at > failed:
@@ -52,7 +55,7 @@ class Build:
             return "FAILED"
         if at == len(PHASES) - 1:
             return "SUCCEEDED"
-        return "STOPPED" if self.stopped else "IN_PROGRESS"
+        return "STOPPED" if self.stopped and time.time() >= self.stopped else "IN_PROGRESS"
 
     def phases(self):
         at, failed = self.last()
@@ -112,9 +115,6 @@ class CodeBuild:
         return {"build": build.json()}
 
     def get(self, request):
-        for build in self.builds.values():  # somebody does not want it
-            if build.id.startswith("quit:") and PHASES[build.last()[0]] == "BUILD" and not build.stopped:
-                build.stopped = time.time()
         found = [self.builds[i].json() for i in request["ids"] if i in self.builds]
         return {"builds": found, "buildsNotFound": [i for i in request["ids"] if i not in self.builds]}
 
