@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Stands in for what AWS runs beside a program, on loopback.
 
-usage: aws_server.py LOG [--life SECONDS] [--skew SECONDS] [--silent] [--phase SECONDS] [--builds N]
+usage: aws_server.py LOG [--uses N] [--skew SECONDS] [--silent] [--phase SECONDS] [--each] [--builds N]
 
 It imitates, on one port that it prints:
 
@@ -12,7 +12,7 @@ It imitates, on one port that it prints:
   CodeBuild       StartBuild, BatchGetBuilds, StopBuild; CloudWatch Logs: see codebuild_standin.py
 
 and checks each signature, written down here once more from AWS's description. It knows the user
-AKIAUSER with the secret "user/secret+key"; what it hands out works for --life seconds (in spite of
+AKIAUSER with the secret "user/secret+key"; what it hands out works for --uses requests (in spite of
 an Expiration an hour ahead: the service's word counts). --skew: its clock is so much ahead.
 --silent: it takes connections and says nothing, as IMDS beyond its hop limit.
 
@@ -35,20 +35,21 @@ import urllib.parse
 
 parser = argparse.ArgumentParser()
 parser.add_argument("log")
-parser.add_argument("--life", type=float, default=3600)
+parser.add_argument("--uses", type=int)
 parser.add_argument("--skew", type=int, default=0)
 parser.add_argument("--silent", action="store_true")
 parser.add_argument("--phase", type=float, default=0.1)
+parser.add_argument("--each", action="store_true")
 parser.add_argument("--builds", type=int, default=20)
 args = parser.parse_args()
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.dont_write_bytecode = True
 import codebuild_standin  # noqa: E402
 
-codebuild = codebuild_standin.CodeBuild(args.phase, args.builds)
+codebuild = codebuild_standin.CodeBuild(args.phase, args.builds, args.each)
 steer = args.log + ".d"
 os.makedirs(steer, exist_ok=True)
-keys = {"AKIAUSER": ("user/secret+key", None, None)}  # id: secret, token, last second
+keys = {"AKIAUSER": ["user/secret+key", None, None]}  # id: secret, token, requests left (None: any number)
 imds_tokens = set()
 
 
@@ -58,7 +59,7 @@ def now():
 
 def issue(kind):
     name = f"ASIA{kind}{len(keys)}"
-    keys[name] = (f"secret{len(keys)}", f"token/{len(keys)}==", time.monotonic() + args.life)
+    keys[name] = [f"secret{len(keys)}", f"token/{len(keys)}==", args.uses]
     later = (now() + datetime.timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
     return name, keys[name][0], keys[name][1], later
 
@@ -126,7 +127,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         headers = {k.lower(): v for k, v in self.headers.items()}
         if name not in keys:
             return self.refuse(403, "InvalidClientTokenId", "who is that?")
-        secret, token, end = keys[name]
+        secret, token, left = keys[name]
         if token != headers.get("x-amz-security-token"):
             return self.refuse(403, "InvalidClientTokenId", "wrong session token")
         unsigned = [h for h in headers if (h.startswith("x-amz-") or h in ("host", "content-type"))
@@ -138,8 +139,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         when = datetime.datetime.strptime(headers["x-amz-date"] + "+0000", "%Y%m%dT%H%M%SZ%z")
         if abs((now() - when).total_seconds()) > 300:
             return self.refuse(403, "RequestTimeTooSkewed", "your clock is wrong")
-        if (end and time.monotonic() > end) or os.path.exists(f"{steer}/expire"):
+        if left == 0 or os.path.exists(f"{steer}/expire"):
             return self.refuse(403, "ExpiredToken", "The security token is expired")
+        if left:
+            keys[name][2] -= 1
         return name
 
     def sts(self, body):

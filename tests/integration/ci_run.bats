@@ -205,6 +205,7 @@ CODEBUILD='{ driver: codebuild, project: images, compute: BUILD_GENERAL1_LARGE, 
 	pid=$!
 	wait_for grep -q "^started   app on local" out
 	child=$(sed -n 's/^started .*(process \([0-9]*\)).*/\1/p' out)
+	[ -n "$child" ]
 	wait_for pgrep -g "$child" -f "cairn build"
 	kill -INT "$pid" 2>/dev/null || true
 	code=0

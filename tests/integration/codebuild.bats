@@ -23,7 +23,7 @@ start() { # OPTION...: aws_server.py; LOG
 }
 
 @test "a build is started, followed through its phases, and read" {
-	start --phase 0.1
+	start --phase 0.05 --each
 	id=$("$TOOL" start images IMAGE=app)
 	[[ $id == images:* ]]
 	"$TOOL" watch "$id" >out
@@ -46,7 +46,7 @@ start() { # OPTION...: aws_server.py; LOG
 }
 
 @test "a build is stopped" {
-	start --phase 0.2
+	start --phase 60
 	id=$("$TOOL" start images)
 	"$TOOL" stop "$id"
 	"$TOOL" stop "$id" # again is no mistake
@@ -55,7 +55,7 @@ start() { # OPTION...: aws_server.py; LOG
 }
 
 @test "the account's limit, a project that is not there, a build that is not known" {
-	start --phase 0.5 --builds 1
+	start --phase 60 --builds 1
 	"$TOOL" start images
 	run "$TOOL" start images
 	[ "$status" = 1 ]
@@ -68,7 +68,7 @@ start() { # OPTION...: aws_server.py; LOG
 }
 
 @test "credentials that expire while a build is followed are renewed" {
-	start --phase 0.1 --life 0.4
+	start --phase 0.02 --each --uses 2
 	unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
 	export AWS_CONTAINER_CREDENTIALS_FULL_URI=$AWS_ENDPOINT_URL/creds AWS_CONTAINER_AUTHORIZATION_TOKEN=box-token
 	"$TOOL" watch "$("$TOOL" start images)" >out

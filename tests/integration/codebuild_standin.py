@@ -1,8 +1,9 @@
 """Stands in for CodeBuild and CloudWatch Logs, as far as a client sees them; part of aws_server.py.
 
 It imitates StartBuild, BatchGetBuilds, StopBuild and GetLogEvents with the fields of AWS's API reference: builds
-go through their phases in time (--phase SECONDS each), write a log line a phase once they are provisioned, may be
-stopped, and no more than --builds of them run at once: then StartBuild says AccountLimitExceededException. A
+go through their phases in time (--phase SECONDS each; with --each one waits until it was looked at), write a log line
+a phase once they are provisioned, may be stopped, and no more than --builds of them run at once: then StartBuild says
+AccountLimitExceededException. A
 variable FAIL names the phase that fails, MEMORY the one that is killed. Builds of the project "broken" fail, those of
 "hungry" are killed on SMALL machines, those of "quit" stopped; the logs of "silent" may not be read. A page of a log has LOG_PAGE lines.
 No build runs anything.
@@ -25,12 +26,14 @@ class Refused(Exception):
 
 
 class Build:
-    def __init__(self, request, seconds):
+    def __init__(self, request, seconds, each):
         self.id = f"{request['projectName']}:{uuid.uuid4()}"
         self.request = request
         self.seconds = seconds
         self.started = time.time()
         self.stopped = None
+        self.each = each
+        self.shown = 0  # the phase that was looked at last
         self.env = {v["name"]: v["value"] for v in request.get("environmentVariablesOverride", [])}
         if request["projectName"] == "quit":  # somebody will not want it
             self.stopped = self.started + (PHASES.index("BUILD") + 0.5) * seconds
@@ -39,15 +42,23 @@ class Build:
         if request["projectName"] == "hungry" and request.get("computeTypeOverride") == "BUILD_GENERAL1_SMALL":
             self.env["MEMORY"] = "BUILD"
 
+    def due(self):
+        """Index of the phase that it would be in by now."""
+        end = min(self.stopped or math.inf, time.time())
+        return min(int((end - self.started) / self.seconds), len(PHASES) - 1)
+
     def last(self):
         """Index of the phase it is in, and of the one that failed."""
         bad = self.env.get("FAIL") or self.env.get("MEMORY")
-        end = min(self.stopped or math.inf, time.time())
-        at = min(int((end - self.started) / self.seconds), len(PHASES) - 1)
+        at = self.shown if self.each else self.due()
         failed = PHASES.index(bad) if bad in PHASES else None
         if failed is not None and at > failed:
             return len(PHASES) - 1, failed
         return at, None
+
+    def look(self):
+        """Somebody asks how it is."""
+        self.shown = min(self.shown + 1, self.due())
 
     def status(self):
         at, failed = self.last()
@@ -91,8 +102,9 @@ class Build:
 
 
 class CodeBuild:
-    def __init__(self, seconds, limit):
+    def __init__(self, seconds, limit, each):
         self.seconds = seconds
+        self.each = each
         self.limit = limit
         self.builds = {}
 
@@ -110,13 +122,15 @@ class CodeBuild:
         if running >= self.limit:
             raise Refused("AccountLimitExceededException",
                           f"Cannot have more than {self.limit} builds in queue for the account")
-        build = Build(request, self.seconds)
+        build = Build(request, self.seconds, self.each)
         self.builds[build.id] = build
         return {"build": build.json()}
 
     def get(self, request):
-        found = [self.builds[i].json() for i in request["ids"] if i in self.builds]
-        return {"builds": found, "buildsNotFound": [i for i in request["ids"] if i not in self.builds]}
+        found = [self.builds[i] for i in request["ids"] if i in self.builds]
+        for build in found:
+            build.look()
+        return {"builds": [build.json() for build in found], "buildsNotFound": [i for i in request["ids"] if i not in self.builds]}
 
     def stop(self, request):
         build = self.builds.get(request["id"])

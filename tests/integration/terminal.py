@@ -21,8 +21,10 @@ SEQUENCE = re.compile(r"\033\[([0-9;?]*)([A-Za-z])")
 
 
 class Screen:
-    def __init__(self, columns):
+    def __init__(self, columns, wanted):
         self.columns = columns
+        self.wanted = wanted
+        self.seen = False
         self.lines = [""]
         self.row = self.column = 0
         self.unknown = set()
@@ -40,8 +42,14 @@ class Screen:
         if self.row == len(self.lines):
             self.lines.append("")
 
+    def look(self):
+        """Before anything is taken away: what is read at once may hold several pictures."""
+        self.seen = self.seen or any(self.wanted.search(line) for line in self.lines)
+
     def control(self, number, letter):
         n = int(number) if number.isdigit() else 0
+        if letter in "AFJ":
+            self.look()
         if letter in "AF":
             self.row = max(0, self.row - max(1, n))
             self.column = 0 if letter == "F" else self.column
@@ -78,6 +86,7 @@ class Screen:
             else:
                 self.put(c)
             at += 1
+        self.look()
         return ""
 
 
@@ -88,7 +97,7 @@ def main():
         # The size has to be there before the command looks.
         fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         os.execvp(command[0], command)
-    screen, decoder, rest, seen = Screen(columns), codecs.getincrementaldecoder("utf-8")("replace"), "", False
+    screen, decoder, rest = Screen(columns, wanted), codecs.getincrementaldecoder("utf-8")("replace"), ""
     while True:
         try:
             data = os.read(fd, 65536)
@@ -97,13 +106,12 @@ def main():
         if not data:
             break
         rest = screen.write(rest + decoder.decode(data))
-        seen = seen or any(wanted.search(line) for line in screen.lines)
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     print("\n".join(line.rstrip() for line in screen.lines))
     if screen.unknown:
         print("unknown:", *screen.unknown, file=sys.stderr)
         return 4
-    return status if seen else 3
+    return status if screen.seen else 3
 
 
 sys.exit(main())
