@@ -41,7 +41,8 @@ push_index() {
 
 # Another store: a process that syncs the old one may still be there.
 fresh_home() {
-	export CAIRN_HOME=$BATS_TEST_TMPDIR/home.$RANDOM
+	HOMES=$((${HOMES:-0} + 1))
+	export CAIRN_HOME=$BATS_TEST_TMPDIR/home.$HOMES
 }
 
 architecture() {
@@ -67,7 +68,7 @@ dockerfile() {
 
 @test "a mirror is asked in place of the registry, and names stay" {
 	REG=$mirror seed one hub/app:1
-	stop_server "$origin_pid"
+	take_away "$origin_pid" "$origin"
 	settings <<<"mirrors: {\"$origin\": [$mirror/hub]}"
 	[ "$(mark)" = 1 ]
 	[[ $output != *warning* ]]
@@ -92,7 +93,7 @@ dockerfile() {
 	[ "$(grep -c 'is passed over' <<<"$output")" = 1 ]
 	[[ $output == *"mirror $mirror/hub is passed over:"*"not found"* ]]
 	fresh_home
-	stop_server "$mirror_pid"
+	take_away "$mirror_pid" "$mirror"
 	build_ok <<<"$df"
 	# An ordinary user's build is two processes: the second is in a user namespace.
 	[ "$(grep -c 'is passed over' <<<"$output")" -le $(($(id -u) == 0 ? 1 : 2)) ]
@@ -177,7 +178,7 @@ dockerfile() {
 	settings <<<"base: {registry: $mirror/base}"
 	"$CAIRN" base sync --platform "linux/$(architecture)"
 	[ "$(digest_at "$mirror" "base/${origin/:/-}/app" 2)" = "$(digest_at "$origin" app 1)" ]
-	stop_server "$origin_pid"
+	take_away "$origin_pid" "$origin"
 	run "$CAIRN" build --progress=plain .
 	[[ $output == *mark=1* ]]
 }
@@ -205,7 +206,7 @@ dockerfile() {
 	[[ $output != *warning* ]]
 	grep -qxF "$origin/app:1 $(<"$BATS_FILE_TMPDIR/two.digest")" cairn.lock
 	REG=$mirror seed one hub/app:1
-	stop_server "$origin_pid"
+	take_away "$origin_pid" "$origin"
 	run "$CAIRN" base update
 	echo "$output"
 	[ "$status" -eq 0 ]
@@ -253,7 +254,7 @@ dockerfile() {
 	digest_at "$mirror" "$name" "$(digest_at "$origin" app two)" | grep -q sha256
 	run "$CAIRN" base sync --json
 	[ "$(jq '[.[].moved_bytes] | add' <<<"$output")" = 0 ]
-	stop_server "$origin_pid"
+	take_away "$origin_pid" "$origin"
 	run "$CAIRN" build --progress=plain .
 	[ "$status" = 0 ]
 	[[ $output == *mark=1* && $output != *warning* ]]
@@ -266,7 +267,7 @@ dockerfile() {
 	settings <<<"base: {registry: $mirror/base}"
 	"$CAIRN" base sync
 	grep -q "$(digest_at "$mirror" "base/${origin/:/-}/app" 1)" cairn.lock
-	stop_server "$origin_pid"
+	take_away "$origin_pid" "$origin"
 	[ "$(mark)" = 1 ]
 }
 

@@ -202,7 +202,7 @@ told_at_once() { # TEXT OPTION...
 }
 
 @test "a registry that takes nothing is told of at once" {
-	stop_server "$REGISTRY"
+	take_away
 	sed -i 's/delete: {enabled: true}/maintenance: {readonly: {enabled: true}}/' "$REGISTRY_CONFIG"
 	restart_registry
 	told_at_once "nothing more is published to $REG/cache" --cache-to "$CACHE"

@@ -104,7 +104,7 @@ mark() { # OPTION...: the base's mark as a step sees it
 	local df
 	df=$(printf 'FROM %s/app:1\nRUN echo running\n' "$REG")
 	build_ok <<<"$df"
-	stop_server "$REGISTRY"
+	take_away
 	build_ok --no-cache <<<"$df"
 	[[ $output == *" running"* ]]
 	LD_DEBUG=files build_ok <<<"$df"
@@ -112,7 +112,7 @@ mark() { # OPTION...: the base's mark as a step sees it
 }
 
 @test "without image and registry the error says what to do" {
-	stop_server "$REGISTRY"
+	take_away
 	build_fails <<-END
 	FROM $REG/app:1
 	END
@@ -130,7 +130,7 @@ mark() { # OPTION...: the base's mark as a step sees it
 	seed two app:1
 	[ "$("$CAIRN" run "$REG/app:1" cat /mark 2>/dev/null)" = 1 ]
 	[ "$("$CAIRN" run --pull=always "$REG/app:1" cat /mark 2>/dev/null)" = 2 ]
-	stop_server "$REGISTRY"
+	take_away
 	[ "$("$CAIRN" run "$REG/app:1" cat /mark 2>&1)" = 2 ]
 	run "$CAIRN" run --pull=always "$REG/app:1" cat /mark
 	[ "$status" -eq 125 ]
@@ -143,7 +143,7 @@ mark() { # OPTION...: the base's mark as a step sees it
 	[ "$(mark)" = 1 ]
 	[ "$(mark --pull)" = 2 ]
 	[ "$(mark)" = 2 ]
-	stop_server "$REGISTRY"
+	take_away
 	build_fails --pull <<-END
 	FROM $REG/app:1
 	END
@@ -162,7 +162,7 @@ mark() { # OPTION...: the base's mark as a step sees it
 	FROM $REG/app:1@$digest
 	RUN [ \$(cat /mark) = 1 ]
 	END
-	stop_server "$REGISTRY"
+	take_away
 	build_ok --no-cache --pull <<-END
 	FROM $REG/app@$digest
 	RUN [ \$(cat /mark) = 1 ]
@@ -318,7 +318,7 @@ mark() { # OPTION...: the base's mark as a step sees it
 }
 
 @test "credentials come from Docker's config.json" {
-	stop_server "$REGISTRY"
+	take_away
 	htpasswd -Bbn me secret >"$BATS_TEST_TMPDIR/htpasswd" 2>/dev/null
 	start_registry locked "auth: {htpasswd: {realm: test, path: $BATS_TEST_TMPDIR/htpasswd}}"
 	seed one app:1 --dest-creds me:secret

@@ -10,10 +10,10 @@ NOBODY=127.0.0.1:1 # an address where nobody listens
 SERVERS=()
 SERVER_SOURCES=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
-# Try a command every 50 ms; only what hangs waits to the end, a minute.
+# Try a command every 50 ms; only what hangs waits to the end, three minutes: a busy machine may need one.
 wait_for() { # COMMAND...
 	local i
-	for ((i = 0; i < 1200; i++)); do
+	for ((i = 0; i < 3600; i++)); do
 		"$@" >/dev/null 2>&1 && return
 		sleep 0.05
 	done
@@ -63,6 +63,30 @@ stop_servers() {
 	SERVERS=()
 }
 
+# Stop a server and keep its port: nobody answers there, and nobody else gets it before it is started again. A port
+# that is only bound is refused to all but those who bind it with SO_REUSEADDR, as servers do.
+take_away() { # [PID [HOST:PORT]]: the registry
+	local pid=${1:-$REGISTRY} address=${2:-$REG} log
+	log=$SERVER_DIR/kept-${#SERVERS[@]}
+	python3 -c '
+import socket, sys, time
+s = socket.socket()
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+print("ready", flush=True)
+while True:
+    try:
+        s.bind(("127.0.0.1", int(sys.argv[1])))
+        break
+    except OSError:
+        time.sleep(0.001)
+print("kept", flush=True)
+time.sleep(3600)' "${address##*:}" >"$log" 2>&1 3>&- &
+	SERVERS+=("$!")
+	wait_for grep -q ready "$log" || return
+	stop_server "$pid"
+	wait_for grep -q kept "$log"
+}
+
 # Debian's docker-registry. REG is its address, DATA its storage, REGISTRY its process, REGISTRY_CONFIG its file,
 # REGISTRY_LOG has a line for each request.
 start_registry() { # [NAME [MORE-CONFIGURATION [MORE-HTTP]]]
@@ -79,7 +103,7 @@ start_registry() { # [NAME [MORE-CONFIGURATION [MORE-HTTP]]]
 	run_registry
 }
 
-# The one that was stopped once more, with what its storage now holds, where it was.
+# The one that was taken away once more, with what its storage now holds, where it was.
 restart_registry() {
 	sed -i "s/\"127.0.0.1:0\"/\"$REG\"/" "$REGISTRY_CONFIG"
 	run_registry

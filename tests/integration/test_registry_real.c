@@ -23,7 +23,7 @@
 #define MB          1000000u
 #define LAYER_SIZE  (4 * MB)
 #define N_LAYERS    3
-#define START_TRIES 200
+#define START_TRIES 3000 /* 20 ms each; only what hangs takes as long */
 
 extern char **environ;
 
@@ -68,20 +68,24 @@ static bool missing_programs(void)
 	return false;
 }
 
-static int free_port(void)
+/* A port for a server that binds it with SO_REUSEADDR, as the registry does: nobody else gets it as
+ * long as *ret_fd is open, and nobody answers there. */
+static int keep_port(int *ret_fd)
 {
 	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t len = sizeof(a);
-	cleanup_fd int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), yes = 1;
 
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)), 0);
 	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
 	assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &len), 0);
+	*ret_fd = fd;
 	return ntohs(a.sin_port);
 }
 
 /* A registry that runs, and a client of ours. */
 struct world {
-	int port;
+	int port, port_fd; /* see keep_port(); the descriptor is there when the port is */
 	pid_t pid;
 	struct http_client *http;
 	struct registry *registry;
@@ -97,6 +101,8 @@ static void world_done(struct world *w)
 		(void)kill(w->pid, SIGKILL);
 		(void)waitpid(w->pid, NULL, 0);
 	}
+	if (w->port)
+		fs_close_p_(&w->port_fd);
 }
 #define cleanup_world __attribute__((cleanup(world_done)))
 
@@ -125,7 +131,7 @@ static void spawn_registry(struct world *w, const char *http, const char *more)
 	posix_spawn_file_actions_t fa;
 
 	memset(w, 0, sizeof(*w));
-	w->port = free_port();
+	w->port = keep_port(&w->port_fd);
 	config = xasprintf(
 		"version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: "
 		"%s/data}}\nhttp: {addr: '127.0.0.1:%d'%s}\n%s",
