@@ -43,8 +43,23 @@ teardown() {
 	remove_stores
 }
 
+# Processes that sync stores below a folder after builds, which nobody waits for.
+syncs() { # FOLDER
+	pgrep -f -- " --sync-store $1(/|\$)"
+}
+
+stores_are_idle() { # FOLDER: no process but ours may be in its stores
+	[ -z "$(syncs "$1")" ]
+}
+
+# End them before the folder is removed or unmounted: one that begins just then makes files in it.
+end_syncs() { # FOLDER
+	pkill -9 -f -- " --sync-store $1(/|\$)" || true
+}
+
 # Remove the test's stores: files of a user namespace are beyond an ordinary user.
 remove_stores() {
+	end_syncs "$BATS_TEST_TMPDIR"
 	[ "$(id -u)" = 0 ] || unshare --map-root-user --map-auto rm -rf "$BATS_TEST_TMPDIR"/* || true
 }
 

@@ -174,6 +174,7 @@ canonical_dockerfile() {
 			./cairn inspect --json x >"inspect-$1"' "$t" "$who"
 	done
 	diff "$t/inspect-root" "$t/inspect-$user"
+	end_syncs "$t"
 	rm -rf "$t"
 }
 
@@ -385,6 +386,7 @@ store_is_durable() {
 	build_ok <<<"$df"
 	# as after a power cut: nothing of this build is durable, and the machine has restarted
 	wait_for store_is_durable
+	wait_for stores_are_idle "$CAIRN_HOME" # one that is late would make it durable again
 	python3 - "$CAIRN_HOME/db.sqlite" <<-'EOF'
 	import sqlite3, sys
 	db = sqlite3.connect(sys.argv[1])

@@ -144,6 +144,7 @@ db.commit()' "$CAIRN_HOME/db.sqlite"
 @test "an empty machine: what the build before on another machine was made of" {
 	cache=type=local,dest=$BATS_TEST_TMPDIR/cache
 	from=type=local,src=$BATS_TEST_TMPDIR/cache
+	wait_for stores_are_idle "$CAIRN_HOME" # else files vanish while they are copied
 	cp -a "$CAIRN_HOME" "$BATS_TEST_TMPDIR/other" # an import has a time: the same one for all
 	cp -a "$CAIRN_HOME" "$BATS_TEST_TMPDIR/third"
 	again --cache-to "$cache" --cache-from "$from"

@@ -31,7 +31,8 @@ import time
 import urllib.error
 import urllib.request
 
-import fault_http
+sys.dont_write_bytecode = True  # the folder may be being copied
+import fault_http  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CAIRN = os.environ["CAIRN"]
@@ -242,6 +243,12 @@ def cache_of(kind, ref, s3_port, must, form=""):
     return ["--cache-from", spec, "--cache-to", spec + ",mode=max" + form + (",ignore-error=true" if must else "")]
 
 
+def wait_for_sync(folder):
+    """Until no process syncs a store below the folder: a store cannot be copied meanwhile."""
+    while not subprocess.run(["pgrep", "-f", "--", f" --sync-store {folder}/"], stdout=subprocess.DEVNULL, check=False).returncode:
+        time.sleep(0.05)
+
+
 def seed(world, proxies, scenarios):
     """Fill the registry with a base image, and for each kind of cache a cache at seed/c."""
     run = Run(world, "seed", proxies)
@@ -254,6 +261,7 @@ def seed(world, proxies, scenarios):
         ref = f"{world.reg}/seed/c" if kind == "registry" else "seed"
         run.build(world.reg, cache_of(kind, ref, world.s3, False), home=f"home-{kind}", expect=0)
     run.build(world.reg, ["-t", "built"], home="pushed", expect=0)
+    wait_for_sync(run.dir)
     return run
 
 

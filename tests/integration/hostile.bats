@@ -12,6 +12,7 @@ setup() {
 }
 
 teardown() {
+	end_syncs "$BATS_TEST_TMPDIR"
 	chmod -R u+rwx "$BATS_TEST_TMPDIR" 2>/dev/null || true
 }
 
@@ -339,7 +340,7 @@ COPY $src /x"
 	RUN (setsid sleep 985$$ &) ; (nohup sleep 985$$ >/dev/null 2>&1 &) ; true
 	RUN ! pgrep sleep
 	EOF
-	! pgrep -f "sleep 985$$"
+	! pgrep -f "^sleep 985$$\$"
 }
 
 @test "names of users, variables and stages that are no names" {

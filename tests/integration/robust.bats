@@ -12,7 +12,8 @@ setup() {
 }
 
 teardown() {
-	[ -z "${MOUNTED:-}" ] || umount "$MOUNTED" 2>/dev/null || true
+	end_syncs "$BATS_TEST_TMPDIR"
+	[ -z "${MOUNTED:-}" ] || umount -l "$MOUNTED" 2>/dev/null || true
 	chmod -R u+w "$BATS_TEST_TMPDIR" 2>/dev/null || true
 	remove_stores
 }
