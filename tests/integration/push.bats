@@ -243,8 +243,8 @@ make_built() {
 	seed big base:1
 	local from=$REG
 	ok pull "$REG/base:1"
-	start_token_registry --user me:secret --life 2
-	start_proxy --rate 25000000 # the second piece comes after that
+	start_token_registry --user me:secret --life 4
+	start_proxy --rate 15000000 # the second piece comes after that
 	login_file me:secret
 	ok push "$from/base:1" "$REG/slow:1"
 	[ "$(grep -c 'repository:slow:pull,push' "$TOKENS")" -gt 1 ]
