@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "util/fs.h"
@@ -82,6 +83,14 @@ void harness_write(const char *path, str bytes)
 		free(parent);
 	}
 	assert_ok(fs_write_file(now.dirfd, path, bytes, 0644, &err));
+}
+
+int64_t harness_cpu_ns(void)
+{
+	struct timespec ts = { 0 };
+
+	(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
 int main(void)

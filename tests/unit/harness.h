@@ -26,6 +26,9 @@ int harness_dirfd(void);
 /* Write bytes to a file below harness_dir(), creating parents. */
 void harness_write(const char *path, str bytes);
 
+/* Processor time that this program has used, ns: how fast code is, whoever else is busy. */
+int64_t harness_cpu_ns(void);
+
 /* The call succeeds / fails with that code; the message is printed when not. */
 #define assert_ok(expr)                                     \
 	do {                                                \

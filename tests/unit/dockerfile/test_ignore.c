@@ -350,7 +350,7 @@ void test_ignore__is_fast(void **state)
 
 	(void)state;
 	assert_ok(ignore_parse(str_of(patterns), "x", &set, &err));
-	start = clock_monotonic();
+	start = harness_cpu_ns();
 	for (int i = 0; i < 50000; i++) {
 		char path[64];
 		int n = snprintf(path, sizeof(path), "src/pkg%03d/file_%05d.js", i / 100, i);
@@ -363,9 +363,9 @@ void test_ignore__is_fast(void **state)
 	}
 	assert_int_equal(hits, 0);
 	if (getenv("CAIRN_TEST_TIMES"))
-		print_message("ignore: %lld us\n", (long long)(clock_monotonic() - start) / 1000);
-	assert_true(clock_monotonic() - start < CLOCK_SEC);
-	start = clock_monotonic();
+		print_message("ignore: %lld us\n", (long long)(harness_cpu_ns() - start) / 1000);
+	assert_true(harness_cpu_ns() - start < CLOCK_SEC);
+	start = harness_cpu_ns();
 	for (int i = 0; i < 50000; i++) {
 		char path[64];
 		int n = snprintf(path, sizeof(path), "src/pkg%03d/file_%05d.js", i / 100, i);
@@ -374,7 +374,7 @@ void test_ignore__is_fast(void **state)
 	}
 	if (getenv("CAIRN_TEST_TIMES"))
 		print_message("ignore, single: %lld us\n",
-		              (long long)(clock_monotonic() - start) / 1000);
+		              (long long)(harness_cpu_ns() - start) / 1000);
 }
 
 void test_ignore__new(void **state)

@@ -371,11 +371,11 @@ void test_words__limits(void **state)
 	for (int i = 0; i < 17; i++)
 		strbuf_cstr(&b, "$B");
 	assert_fails(words_expand(&w, strbuf_view(&b), &got, &err), CAIRN_E_SYNTAX);
-	start = clock_monotonic();
+	start = harness_cpu_ns();
 	assert_ok(words_expand(&w, S("${B##*a*a*a*a*a*a*a*a*a*a*b}"), &got, &err));
 	assert_int_equal(got.len, 65536);
 	assert_ok(words_expand(&w, S("${B//*a*a*a*a*a*a*b/x}"), &got, &err));
-	assert_true(clock_monotonic() - start < 2 * CLOCK_SEC);
+	assert_true(harness_cpu_ns() - start < 2 * CLOCK_SEC);
 	strbuf_done(&b);
 	free(big);
 }

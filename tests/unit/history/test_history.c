@@ -278,15 +278,15 @@ void test_history__large(void **state)
 	}
 	assert_ok(history_merge(h, strbuf_view(&lines), &added, &err));
 	assert_int_equal(added, 1000);
-	start = clock_monotonic();
+	start = harness_cpu_ns();
 	assert_ok(history_find(h, &(struct history_query){ .image = S("i"), .steps = true }, a,
 	                       &got, &n, &err));
 	assert_int_equal(n, 1000);
 	assert_int_equal(got[0].n_steps, 20);
-	assert_true(clock_monotonic() - start < CLOCK_SEC);
+	assert_true(harness_cpu_ns() - start < CLOCK_SEC);
 	if (getenv("HISTORY_TIMES"))
 		print_message("1000 builds read in %.1f ms\n",
-		              (double)(clock_monotonic() - start) / 1e6);
+		              (double)(harness_cpu_ns() - start) / 1e6);
 }
 
 void test_history__worked(void **state)
