@@ -10,12 +10,13 @@
 #include "util/vec.h"
 
 #define FILE_NAME "history.sqlite"
-#define BUSY_MS   2000
+#define BUSY_MS   20000 /* of builds that end at the same moment each gets its turn */
 #define SQL_MAX   4096
 
 struct history {
 	char *path;  /* of the file */
 	sqlite3 *db; /* NULL: there is none, and nothing is written */
+	bool read_only;
 	sqlite3_stmt *add_build, *add_step;
 };
 
@@ -25,8 +26,9 @@ static int db_fail(const struct history *h, int rc, struct cairn_err *err)
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:
 		return cairn_fail(err, CAIRN_E_TIMEOUT,
-		                  "the history '%s' has been in use by another cairn for %d ms",
-		                  h->path, BUSY_MS);
+		                  "the history '%s' has been in use by another cairn for %d "
+		                  "seconds",
+		                  h->path, BUSY_MS / 1000);
 	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB:
 		return cairn_fail(err, CAIRN_E_DIGEST,
@@ -110,22 +112,6 @@ static int create(struct history *h, struct cairn_err *err)
 	return exec(h, "COMMIT", err);
 }
 
-/* What a database of an older version lacks. Its columns are added; what they say of older records
- * is "" and 0. */
-static int upgrade(struct history *h, struct cairn_err *err)
-{
-	char sql[256];
-
-	(void)snprintf(sql, sizeof(sql),
-	               "BEGIN IMMEDIATE;"
-	               "ALTER TABLE build ADD COLUMN attempt TEXT NOT NULL DEFAULT '';"
-	               "ALTER TABLE build ADD COLUMN sender INTEGER NOT NULL DEFAULT 0;" ATTEMPTS
-	               "PRAGMA user_version=%d;"
-	               "COMMIT",
-	               HISTORY_VERSION);
-	return exec(h, sql, err);
-}
-
 static int version_of(struct history *h, int *ret, struct cairn_err *err)
 {
 	cleanup_sql sqlite3_stmt *st = NULL;
@@ -137,28 +123,61 @@ static int version_of(struct history *h, int *ret, struct cairn_err *err)
 	return 0;
 }
 
-/* No fsync: what a power cut takes was a hint. The journal is a file, which works where shared
+/* What a database of an older version lacks, unless another process has added it by now. Its
+ * columns are added; what they say of older records is "" and 0. */
+static int upgrade(struct history *h, struct cairn_err *err)
+{
+	char sql[256];
+	int version = 0;
+
+	(void)snprintf(sql, sizeof(sql),
+	               "ALTER TABLE build ADD COLUMN attempt TEXT NOT NULL DEFAULT '';"
+	               "ALTER TABLE build ADD COLUMN sender INTEGER NOT NULL DEFAULT 0;" ATTEMPTS
+	               "PRAGMA user_version=%d",
+	               HISTORY_VERSION);
+	TRY(exec(h, "BEGIN IMMEDIATE", err));
+	TRY(version_of(h, &version, err));
+	if (version < HISTORY_VERSION)
+		TRY(exec(h, sql, err));
+	return exec(h, "COMMIT", err);
+}
+
+/* Who only reads opens it for writing, too, where that is allowed (SQLite looks): what a process
+ * that was killed has left half written can be rolled back only so.
+ * No fsync: what a power cut takes was a hint. The journal is a file, which works where shared
  * memory between processes does not, and it stays: to make one for each build costs more than to
  * write it. */
-static int open_db(struct history *h, bool read_only, struct cairn_err *err)
+static int open_file(struct history *h, bool read_only, struct cairn_err *err)
 {
-	int flags = read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+	int flags = SQLITE_OPEN_READWRITE | (read_only ? 0 : SQLITE_OPEN_CREATE);
 	int rc = sqlite3_open_v2(h->path, &h->db,
 	                         flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
-	int version = 0;
 
 	if (rc != SQLITE_OK)
 		return db_fail(h, rc, err);
+	h->read_only = read_only || sqlite3_db_readonly(h->db, "main") == 1;
 	(void)sqlite3_busy_timeout(h->db, BUSY_MS);
 	(void)sqlite3_db_config(h->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	(void)sqlite3_db_config(h->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-	if (!read_only)
-		TRY(exec(h, "PRAGMA synchronous=OFF; PRAGMA journal_mode=PERSIST", err));
+	return exec(h,
+	            read_only ? "PRAGMA query_only=1"
+	                      : "PRAGMA synchronous=OFF; PRAGMA journal_mode=PERSIST",
+	            err);
+}
+
+static int open_db(struct history *h, bool read_only, struct cairn_err *err)
+{
+	int version = 0;
+
+	TRY(open_file(h, read_only, err));
 	TRY(version_of(h, &version, err));
-	if (read_only && version > 0 && version < HISTORY_VERSION) {
+	if (read_only && version < HISTORY_VERSION) {
 		(void)sqlite3_close(h->db);
 		h->db = NULL;
-		return open_db(h, false, err);
+		if (version > 0)
+			TRY(open_db(h, false, err));
+		h->read_only = true;
+		return 0; /* without a version: another process is making it, nothing is in it */
 	}
 	if (version < HISTORY_VERSION && !read_only) {
 		TRY(version == 0 ? create(h, err) : upgrade(h, err));
@@ -308,7 +327,7 @@ static int forget(struct history *h, struct cairn_err *err)
 
 static int begin(struct history *h, struct cairn_err *err)
 {
-	if (!h->db || sqlite3_db_readonly(h->db, "main") == 1)
+	if (!h->db || h->read_only)
 		return cairn_fail(err, CAIRN_E_DENIED, "the history '%s' was opened for reading",
 		                  h->path);
 	TRY(prepare_adding(h, err));

@@ -2,6 +2,8 @@
 #include "harness.h"
 
 #include <sqlite3.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "history/history.h"
 #include "util/clock.h"
@@ -163,36 +165,157 @@ void test_history__attempt_told_twice(void **state)
 	assert_int_equal(n, 3);
 }
 
-/* Columns that the first version of the file did not have. */
+static void sql(const char *dir, const char *text)
+{
+	cleanup_free char *path = xasprintf("%s/%s/history.sqlite", harness_dir(), dir);
+	sqlite3 *db;
+
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, text, NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+/* A history with a record, without the columns that the first version of the file did not have. */
+static void make_older(const char *dir)
+{
+	struct history *h = open_in(dir, false);
+	struct history_build b = sample(steps, 2);
+	struct cairn_err err;
+
+	assert_ok(history_add(h, &b, &err));
+	history_close(h);
+	sql(dir, "DROP INDEX build_attempt; ALTER TABLE build DROP COLUMN attempt;"
+	         "ALTER TABLE build DROP COLUMN sender; PRAGMA user_version=1");
+}
+
 void test_history__of_the_first_version(void **state)
 {
-	struct history *h = open_in("older", false);
 	cleanup_arena struct arena *a = arena_new();
 	struct history_build b = sample(steps, 2), *got;
 	struct history_query q = { .steps = true };
-	cleanup_free char *path = xasprintf("%s/older/history.sqlite", harness_dir());
 	struct cairn_err err;
-	sqlite3 *db;
 	size_t n;
+
+	(void)state;
+	make_older("older");
+	for (int read_only = 1; read_only >= 0; read_only--) {
+		cleanup_history struct history *h = open_in("older", read_only);
+
+		assert_ok(history_find(h, &q, a, &got, &n, &err));
+		assert_int_equal(n, 1);
+		check_sample(&got[0]);
+		if (read_only)
+			assert_fails(history_add(h, &b, &err), CAIRN_E_DENIED);
+	}
+}
+
+/* --- several processes ------------------------------------------------------------------ */
+
+static size_t count(const char *dir)
+{
+	cleanup_history struct history *h = open_in(dir, true);
+	cleanup_arena struct arena *a = arena_new();
+	struct history_build *got;
+	struct cairn_err err;
+	size_t n;
+
+	assert_ok(history_find(h, &(struct history_query){ .steps = true }, a, &got, &n, &err));
+	return n;
+}
+
+#define WRITERS 6
+#define EACH    10
+
+/* A process that reads and adds, each time as a command of its own does. */
+static void add_some(const char *dir)
+{
+	struct history_build b = sample(steps, 2), *got;
+	struct cairn_err err = { 0 };
+	int r = 0;
+
+	for (int i = 0; i < EACH && r == 0; i++) {
+		cleanup_arena struct arena *a = arena_new();
+		cleanup_history struct history *h = NULL, *reads = NULL;
+		size_t n;
+
+		r = history_open(dir, true, &reads, &err);
+		if (r == 0)
+			r = history_find(reads, &(struct history_query){ 0 }, a, &got, &n, &err);
+		if (r == 0)
+			r = history_open(dir, false, &h, &err);
+		if (r == 0)
+			r = history_add(h, &b, &err);
+	}
+	if (r < 0)
+		(void)fprintf(stderr, "%s\n", err.msg);
+	_exit(r < 0);
+}
+
+/* Nobody's record is lost, neither where the file is made nor where it is one of the first version.
+ */
+void test_history__many_at_once(void **state)
+{
+	static const char *const dirs[] = { "fresh", "older" };
+
+	(void)state;
+	make_older("older");
+	for (size_t d = 0; d < ARRAY_SIZE(dirs); d++) {
+		cleanup_free char *path = xasprintf("%s/%s", harness_dir(), dirs[d]);
+		pid_t pids[WRITERS];
+
+		for (size_t i = 0; i < WRITERS; i++) {
+			pids[i] = fork();
+			assert_true(pids[i] >= 0);
+			if (pids[i] == 0)
+				add_some(path);
+		}
+		for (size_t i = 0; i < WRITERS; i++) {
+			int status;
+
+			assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
+			assert_int_equal(status, 0);
+		}
+		assert_int_equal(count(dirs[d]), WRITERS * EACH + d);
+	}
+}
+
+/* What was written when its process was killed is taken back, also by who only reads. */
+void test_history__killed(void **state)
+{
+	struct history *h = open_in("killed", false);
+	struct history_build b = sample(steps, 2);
+	struct cairn_err err;
+	pid_t pid;
+	int status;
 
 	(void)state;
 	assert_ok(history_add(h, &b, &err));
 	history_close(h);
-	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(db,
-	                              "DROP INDEX build_attempt; ALTER TABLE build DROP COLUMN"
-	                              " attempt; ALTER TABLE build DROP COLUMN sender; PRAGMA"
-	                              " user_version=1",
-	                              NULL, NULL, NULL),
-	                 SQLITE_OK);
-	assert_int_equal(sqlite3_close(db), SQLITE_OK);
-	for (int read_only = 1; read_only >= 0; read_only--) {
-		h = open_in("older", read_only);
-		assert_ok(history_find(h, &q, a, &got, &n, &err));
-		assert_int_equal(n, 1);
-		check_sample(&got[0]);
-		history_close(h);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		cleanup_free char *path = xasprintf("%s/killed/history.sqlite", harness_dir());
+		sqlite3 *db;
+
+		_exit(sqlite3_open(path, &db) != SQLITE_OK ||
+		      sqlite3_exec(db,
+		                   "PRAGMA cache_size=2; BEGIN IMMEDIATE; DELETE FROM step;"
+		                   "CREATE TABLE more(x); WITH RECURSIVE n(i) AS (SELECT 1 UNION"
+		                   " SELECT i + 1 FROM n WHERE i < 500) INSERT INTO more SELECT"
+		                   " zeroblob(1000) FROM n; DELETE FROM build",
+		                   NULL, NULL, NULL) != SQLITE_OK);
 	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_int_equal(count("killed"), 1);
+}
+
+/* One that is made at this moment has nothing yet. */
+void test_history__empty_file(void **state)
+{
+	(void)state;
+	harness_write("made/history.sqlite", S(""));
+	assert_int_equal(count("made"), 0);
 }
 
 #define ID "\"id\":\"0123456789abcdef0123456789abcdef\""
