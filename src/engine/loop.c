@@ -86,6 +86,9 @@ static void handle(struct engine_build *b, const struct polled *p)
 		break;
 	case POLLED_DRAIN:
 		b->draining = true;
+		build_warn(b, 0,
+		           "this machine is about to be taken away: steps that run may end, "
+		           "no further one is started");
 		break;
 	case POLLED_STDOUT:
 		step_output(s, RUN_STDOUT);
