@@ -44,8 +44,8 @@ noticed() { # FILE
 	grep -q "spot/instance-action 200" "$QUESTIONS"
 	[ "$status" -eq 75 ]
 	[[ $output == *"spot interruption"* ]]
-	[[ $output == *second* ]]
-	! grep -qE '^#[0-9]+ [0-9.]+ third' <<<"$output" || false
+	wrote second
+	not wrote third
 	rm "$NOTICES/stop"
 	run "$CAIRN" build --progress=plain "$CTX"
 	[ "$status" -eq 0 ]
@@ -81,12 +81,13 @@ noticed() { # FILE
 	rc=0
 	wait "$pid" || rc=$?
 	took=$((($(date +%s%N) - begin) / 1000000))
-	cat "$BATS_TEST_TMPDIR/out"
+	output=$(<"$BATS_TEST_TMPDIR/out")
+	echo "$output"
 	[ "$rc" -eq 75 ]
 	echo "$took ms" # a fraction of a second; a busy machine takes longer, and the step days
 	[ "$took" -lt 100000 ]
-	! grep -qE '^#[0-9]+ [0-9.]+ (second|third)' "$BATS_TEST_TMPDIR/out" || false
-	grep -q "stopped by SIGTERM; finished steps are kept" "$BATS_TEST_TMPDIR/out"
+	not wrote second
+	[[ $output == *"stopped by SIGTERM; finished steps are kept"* ]]
 	sed -i "s/$HELD || //" "$CTX/Dockerfile"
 	run "$CAIRN" build --progress=plain "$CTX"
 	[ "$status" -eq 0 ]
