@@ -200,19 +200,20 @@ CODEBUILD='{ driver: codebuild, project: images, compute: BUILD_GENERAL1_LARGE, 
 @test "a build of this machine is stopped with all that it started" {
 	import_base
 	repository app </dev/null
-	printf 'FROM base\nRUN sleep 60\n' >app/Dockerfile
+	printf 'FROM base\nRUN %s\n' "$HELD" >app/Dockerfile
 	"$CAIRN" ci run >out 2>&1 3>&- &
 	pid=$!
 	wait_for grep -q "^started   app on local" out
 	child=$(sed -n 's/^started .*(process \([0-9]*\)).*/\1/p' out)
 	[ -n "$child" ]
-	wait_for pgrep -g "$child" -f "cairn build"
+	wait_for is_held
 	kill -INT "$pid" 2>/dev/null || true
 	code=0
 	wait "$pid" || code=$?
 	cat out
 	[ "$code" = 75 ]
-	not pgrep -g "$child"
+	wait_for not pgrep -g "$child" # far less than the step's time
+	not is_held
 }
 
 @test "credentials that expire while a build is looked at: one line, and where it goes on" {

@@ -46,7 +46,7 @@ static bool installed(const char *program)
 {
 	cleanup_free char *script = xasprintf("command -v %s", program);
 	const char *argv[] = { "sh", "-c", script, NULL };
-	struct proc_opts o = { .argv = argv, .timeout_ns = 10 * (uint64_t)CLOCK_SEC };
+	struct proc_opts o = { .argv = argv, .timeout_ns = 60 * (uint64_t)CLOCK_SEC };
 	struct proc_result r cleanup_proc_result;
 	struct cairn_err err;
 

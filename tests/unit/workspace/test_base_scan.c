@@ -95,7 +95,7 @@ void test_base_scan__files(void **state)
 void test_base_scan__not_what_git_ignores(void **state)
 {
 	const char *const init[] = { "git", "init", "-q", harness_dir(), NULL };
-	const struct proc_opts o = { .argv = init, .timeout_ns = 10000000000ull };
+	const struct proc_opts o = { .argv = init, .timeout_ns = 60000000000ull };
 	struct proc_result r cleanup_proc_result;
 	cleanup_base_scan struct base_scan *s = NULL;
 	struct cairn_err err;
