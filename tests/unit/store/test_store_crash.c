@@ -262,7 +262,8 @@ void test_race__look_up_against_collection(void **state)
 	pid = fork();
 	if (pid == 0)
 		collect_until(pipes[0]);
-	for (int i = 0; i < 80; i++) {
+	/* Longer where the collector is first each time. */
+	for (int i = 0; i < 80 || (n_found == 0 && i < 2000); i++) {
 		struct store *maker = open_store(), *finder = open_store();
 		char *path = NULL;
 		bool found = false;
