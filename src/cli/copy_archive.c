@@ -135,7 +135,7 @@ static int unpack(const char *file, const char *dir, struct cairn_err *err)
 
 	TRY(import_source_open(file, &source, err));
 	in = import_source_reader(source);
-	t = tar_reader_new(&in, NULL);
+	t = tar_reader_new(&in);
 	TRY(fs_open_dir(AT_FDCWD, dir, &fd, err));
 	TRY(fs_mkdir_p(fd, "blobs/sha256", 0700, err));
 	if (take_all(t, fd, &index, err) < 0)

@@ -118,7 +118,7 @@ static int take_archive(struct docker *d, struct cairn_err *err)
 
 	TRY(import_source_open(d->archive, &source, err));
 	in = import_source_reader(source);
-	t = tar_reader_new(&in, NULL);
+	t = tar_reader_new(&in);
 	TRY(fs_mkdir_p(d->dirfd, "blobs/sha256", 0700, err));
 	if (take_all(d, t, err) < 0)
 		return cairn_wrap(err, "'%s'", d->archive);

@@ -86,11 +86,17 @@ static int set_xattrs(int fd, const struct layer_entry *e, struct cairn_err *err
 int outdir_set_file(int fd, const struct layer_entry *e, struct cairn_err *err)
 {
 	const struct timespec times[2] = { timespec_of(e->mtime), timespec_of(e->mtime) };
+	struct stat st;
 
-	if (fchown(fd, e->uid, e->gid) < 0)
-		return fail_owner(e, err);
-	/* After chown, which takes setuid, setgid and capabilities away. */
-	if (fchmod(fd, e->mode) < 0)
+	/* A look costs a tenth of a change, which few files need. */
+	if (fstat(fd, &st) < 0)
+		return cairn_fail_sys(err, "look at '/%.*s'", STR(e->path));
+	if (st.st_uid != e->uid || st.st_gid != e->gid) {
+		if (fchown(fd, e->uid, e->gid) < 0)
+			return fail_owner(e, err);
+		st.st_mode &= 0777u; /* chown takes setuid, setgid and capabilities away */
+	}
+	if ((st.st_mode & 07777u) != e->mode && fchmod(fd, e->mode) < 0)
 		return cairn_fail_sys(err, "set the mode of '/%.*s'", STR(e->path));
 	TRY(set_xattrs(fd, e, err));
 	if (futimens(fd, times) < 0)
@@ -133,14 +139,15 @@ int outdir_set_dir(struct outdir *o, const struct layer_entry *e, struct cairn_e
 
 /* ---- files and the rest ---- */
 
-int outdir_create(struct outdir *o, str path, int *ret_fd, struct cairn_err *err)
+int outdir_create(struct outdir *o, const struct layer_entry *e, int *ret_fd, struct cairn_err *err)
 {
 	int fd, file;
 
-	TRY(outdir_parent(o, path, &fd, err));
-	file = openat(fd, o->name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	TRY(outdir_parent(o, e->path, &fd, err));
+	file = openat(fd, o->name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+	              e->mode & 0777u);
 	if (file < 0)
-		return cairn_fail_sys(err, "create '/%.*s'", STR(path));
+		return cairn_fail_sys(err, "create '/%.*s'", STR(e->path));
 	*ret_fd = file;
 	return 0;
 }

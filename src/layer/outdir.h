@@ -34,8 +34,10 @@ int outdir_parent(struct outdir *o, str path, int *ret_fd, struct cairn_err *err
 int outdir_mkdir(struct outdir *o, str path, struct cairn_err *err);
 int outdir_set_dir(struct outdir *o, const struct layer_entry *e, struct cairn_err *err);
 
-/* Create a file; then, its content written, give it e's metadata. */
-int outdir_create(struct outdir *o, str path, int *ret_fd, struct cairn_err *err);
+/* Create the file e->path, with e's permissions as far as the umask lets; then, its content
+ * written, give it e's metadata. */
+int outdir_create(struct outdir *o, const struct layer_entry *e, int *ret_fd,
+                  struct cairn_err *err);
 int outdir_set_file(int fd, const struct layer_entry *e, struct cairn_err *err);
 
 /* Make a symbolic link, device or fifo. *ret_absent: this machine does not let us make

@@ -81,7 +81,7 @@ static int duplicate(struct outdir *out, const struct layer_entry *from,
 
 	if (in < 0)
 		return cairn_fail_sys(err, "open '/%s'", path);
-	TRY(outdir_create(out, e->path, &to, err));
+	TRY(outdir_create(out, e, &to, err));
 	TRY(copy_all(in, to, e->size, e, err));
 	return outdir_set_file(to, e, err);
 }
@@ -99,7 +99,7 @@ static int open_large(struct unpacker *u, const struct layer_entry *e, struct ca
 static int begin_file(struct unpacker *u, const struct layer_entry *e, struct cairn_err *err)
 {
 	sha256_init(&u->hash);
-	return is_large(e) ? open_large(u, e, err) : outdir_create(&u->out, e->path, &u->fd, err);
+	return is_large(e) ? open_large(u, e, err) : outdir_create(&u->out, e, &u->fd, err);
 }
 
 /* The file is whole, or all of a large one that this pack has. */
@@ -306,7 +306,7 @@ static int take_old(struct restore *r, struct outdir *out, const struct layer_en
 	/* Its second name is the only one soon, unless it has more of them. */
 	if (same_meta(&st, have, e) && st.st_nlink == 1 && link_old(fd, out, e->path) == 0)
 		return 0;
-	TRY(outdir_create(out, e->path, &to, err));
+	TRY(outdir_create(out, e, &to, err));
 	TRY(copy_all(fd, to, e->size, e, err));
 	return outdir_set_file(to, e, err);
 }
@@ -349,7 +349,7 @@ static int make_plain(struct outdir *out, const struct layer_entry *e, struct ca
 	case LAYER_FILE:
 		if (e->size)
 			return 0;
-		TRY(outdir_create(out, e->path, &fd, err));
+		TRY(outdir_create(out, e, &fd, err));
 		return outdir_set_file(fd, e, err);
 	case LAYER_HARDLINK: /* when all files are there */
 		return 0;
@@ -368,11 +368,13 @@ static int make_plain(struct outdir *out, const struct layer_entry *e, struct ca
 static int make_large(struct restore *r, struct outdir *out, struct cairn_err *err)
 {
 	for (size_t i = 0; i < r->s->n_files; i++) {
-		const struct layer_entry *e = r->s->files[i];
+		struct layer_entry e = *r->s->files[i];
 		cleanup_fd int fd = -1;
 
-		if (is_large(e) && !r->done[i])
-			TRY(outdir_create(out, e->path, &fd, err));
+		if (!is_large(&e) || r->done[i])
+			continue;
+		e.mode = 0600; /* it is opened again */
+		TRY(outdir_create(out, &e, &fd, err));
 	}
 	return 0;
 }

@@ -24,11 +24,18 @@ struct tar_reader {
 	bool begun;            /* of that content some was read */
 };
 
-struct tar_reader *tar_reader_new(const struct layer_reader *in, struct pool *pool)
+struct tar_reader *tar_reader_new(const struct layer_reader *in)
+{
+	const struct ahead_opts opts = { .in = in };
+
+	return tar_reader_new_ahead(&opts);
+}
+
+struct tar_reader *tar_reader_new_ahead(const struct ahead_opts *opts)
 {
 	struct tar_reader *t = xcalloc(1, sizeof(*t));
 
-	t->in = ahead_new(in, pool);
+	t->in = ahead_new(opts);
 	t->arena = arena_new();
 	return t;
 }
@@ -488,6 +495,21 @@ int tar_content(struct tar_reader *t, str *ret, struct cairn_err *err)
 		return fail_short(t, err);
 	t->left -= ret->len;
 	return 0;
+}
+
+uint64_t tar_number(const struct tar_reader *t)
+{
+	return ahead_number(t->in);
+}
+
+void tar_behind(struct tar_reader *t, bool first)
+{
+	ahead_behind(t->in, first ? AHEAD_REST : AHEAD_HEAD);
+}
+
+int tar_drain(struct tar_reader *t, struct cairn_err *err)
+{
+	return ahead_drain(t->in, err);
 }
 
 int tar_finish(struct tar_reader *t, struct digest *ret, uint64_t *ret_size, struct cairn_err *err)

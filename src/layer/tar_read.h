@@ -24,11 +24,14 @@ struct tar_member {
 	uint32_t n_xattrs;
 };
 
-struct pool;
+struct ahead_opts;
 struct tar_reader;
 
-/* in is borrowed; with a pool it is read there, ahead, and hashed behind. pool may be NULL. */
-struct tar_reader *tar_reader_new(const struct layer_reader *in, struct pool *pool);
+/* Everything in the calling thread; in is borrowed. */
+struct tar_reader *tar_reader_new(const struct layer_reader *in);
+/* Private to this module: ahead, in which threads, and what is done with content behind (ahead.h).
+ */
+struct tar_reader *tar_reader_new_ahead(const struct ahead_opts *opts);
 void tar_reader_free(struct tar_reader *t);
 DEFINE_CLEANUP(struct tar_reader *, tar_reader_free);
 #define cleanup_tar_reader __attribute__((cleanup(tar_reader_free_p_)))
@@ -45,6 +48,13 @@ void tar_digest(struct tar_reader *t, struct digest *ret);
 /* Up to SIZE_MAX bytes of the member's content, as many as are at hand: borrowed until the
  * next call; empty at the end of the content. */
 int tar_content(struct tar_reader *t, str *ret, struct cairn_err *err);
+
+/* What is to be done with content behind the reader (ahead.h; private, too): the number of the
+ * buffer of what tar_content() gave last, or of the member's header when it has none; that
+ * something is to be done with it; that all of that is done. */
+uint64_t tar_number(const struct tar_reader *t);
+void tar_behind(struct tar_reader *t, bool first);
+int tar_drain(struct tar_reader *t, struct cairn_err *err);
 
 /* After tar_next() gave NULL: read what follows, too, and give digest and size of it all. */
 int tar_finish(struct tar_reader *t, struct digest *ret, uint64_t *ret_size, struct cairn_err *err);

@@ -1,7 +1,6 @@
 #include "unpack.h"
 
-#include "tar_read.h"
-#include "unpack_tree.h"
+#include "unpack_files.h"
 #include "util/fs.h"
 #include "xattr.h"
 
@@ -77,52 +76,16 @@ static int take_meta(struct unpack *u, const struct tar_member *m, str path,
 
 /* ---- content ---- */
 
-static bool may_be_inlined(const struct unpack *u, const struct layer_entry *e)
-{
-	return e->size <= LAYER_INLINE_MAX && e->size <= u->inline_left &&
-	       (str_starts(e->path, S("etc/passwd")) || str_starts(e->path, S("etc/group")));
-}
-
-static int copy_content(struct unpack *u, struct tar_reader *t, int fd, struct body *b,
-                        struct cairn_err *err)
-{
-	bool keep = may_be_inlined(u, &b->e);
-	cleanup_free char *bytes = keep ? xmalloc(b->e.size + 1) : NULL;
-	uint64_t done = 0;
-	str part;
-
-	tar_digest(t, &b->e.digest); /* b lives as long as the layer is read */
-	while (done < b->e.size) {
-		TRY(tar_content(t, &part, err));
-		if (fd >= 0)
-			TRY(fs_write_all(fd, part.ptr, part.len, b->e.path.ptr, err));
-		if (keep)
-			memcpy(bytes + done, part.ptr, part.len);
-		done += part.len;
-	}
-	if (keep) {
-		b->bytes = arena_str(u->arena, str_n(bytes, b->e.size));
-		u->inline_left -= b->e.size;
-	}
-	return 0;
-}
-
-static int add_file(struct unpack *u, struct tar_reader *t, const struct tar_member *m,
-                    struct node *n, struct cairn_err *err)
+static int add_file(struct unpack *u, const struct tar_member *m, struct node *n,
+                    struct cairn_err *err)
 {
 	struct body *b = arena_new_of(u->arena, struct body);
-	cleanup_fd int fd = -1;
 
 	b->e = n->e;
 	b->e.size = m->size;
 	b->e.tar_offset = m->tar_offset;
-	if (to_disk(u))
-		TRY(outdir_create(&u->out, n->e.path, &fd, err));
-	TRY(copy_content(u, t, fd, b, err));
-	if (fd >= 0)
-		TRY(outdir_set_file(fd, &b->e, err));
 	n->body = b;
-	return 0;
+	return files_take(u, b, err);
 }
 
 /* ---- hard links ---- */
@@ -141,6 +104,7 @@ static int copy_up(struct unpack *u, struct node *n, const struct tree_node *fro
 	b->e = *from->entry;
 	b->e.type = LAYER_FILE;
 	b->e.target = str_n("", 0);
+	b->e.path = n->e.path;
 	b->e.tar_offset = LAYER_NO_OFFSET;
 	n->body = b;
 	if (!to_disk(u))
@@ -151,7 +115,7 @@ static int copy_up(struct unpack *u, struct node *n, const struct tree_node *fro
 			"tar links '/%.*s' to '/%.*s' of a lower layer, which is not here",
 			STR(n->e.path), STR(from->entry->path));
 	TRY(u->opts->open_lower(u->opts->ctx, from, &in, err));
-	TRY(outdir_create(&u->out, n->e.path, &out, err));
+	TRY(outdir_create(&u->out, &b->e, &out, err));
 	buf = xmalloc(size);
 	do {
 		TRY(fs_read_full(in, buf, size, &got, from->entry->path.ptr, err));
@@ -193,7 +157,10 @@ static int link_node(struct unpack *u, struct node *n, const struct node *from,
 		n->body = from->body;
 		n->e = from->e;
 		n->e.path = path;
-		return to_disk(u) ? outdir_link(&u->out, from->e.path, path, err) : 0;
+		if (!to_disk(u))
+			return 0;
+		TRY(files_drain(u, err));
+		return outdir_link(&u->out, from->e.path, path, err);
 	}
 	u->lower_dependent |= lower != NULL;
 	n->e = *e;
@@ -241,7 +208,10 @@ static int replace(struct unpack *u, struct node *n, enum layer_type type, struc
 	if (!n->present || (n->e.type == LAYER_DIR && type == LAYER_DIR))
 		return 0;
 	node_remove(n);
-	return to_disk(u) ? outdir_remove(&u->out, n->e.path, err) : 0;
+	if (!to_disk(u))
+		return 0;
+	TRY(files_drain(u, err));
+	return outdir_remove(&u->out, n->e.path, err);
 }
 
 static int add_dir(struct unpack *u, struct node *n, const struct layer_entry *e,
@@ -278,8 +248,8 @@ static int add_hardlink(struct unpack *u, const struct tar_member *m, struct nod
 	return 0;
 }
 
-static int add_member(struct unpack *u, struct tar_reader *t, const struct tar_member *m,
-                      struct node *dir, str name, struct cairn_err *err)
+static int add_member(struct unpack *u, const struct tar_member *m, struct node *dir, str name,
+                      struct cairn_err *err)
 {
 	const struct tree_node *lower = node_lower(u, dir, name);
 	struct layer_entry e;
@@ -295,7 +265,7 @@ static int add_member(struct unpack *u, struct tar_reader *t, const struct tar_m
 	} else {
 		n->e = e;
 		if (m->type == LAYER_FILE)
-			TRY(add_file(u, t, m, n, err));
+			TRY(add_file(u, m, n, err));
 		else
 			TRY(make_other(u, &e, err));
 	}
@@ -340,8 +310,7 @@ static int add_mark(struct unpack *u, struct node *dir, str name, struct cairn_e
 	return 0;
 }
 
-static int one_member(struct unpack *u, struct tar_reader *t, const struct tar_member *m,
-                      struct cairn_err *err)
+static int one_member(struct unpack *u, const struct tar_member *m, struct cairn_err *err)
 {
 	struct place dir;
 	str path, name;
@@ -353,7 +322,7 @@ static int one_member(struct unpack *u, struct tar_reader *t, const struct tar_m
 	TRY(place_dir(u, layer_path_parent(path), true, &dir, err));
 	if (str_starts(name, S(LAYER_WHITEOUT_PREFIX)))
 		return add_mark(u, dir.node, name, err);
-	return add_member(u, t, m, dir.node, name, err);
+	return add_member(u, m, dir.node, name, err);
 }
 
 /* ---- the end ---- */
@@ -403,6 +372,7 @@ static struct layer_entry final_entry(struct node *const *nodes, size_t i, struc
 static int finish_disk(struct unpack *u, const struct layer_entry *e, size_t n,
                        struct cairn_err *err)
 {
+	TRY(files_drain(u, err));
 	for (size_t i = 0; i < n; i++)
 		if (e[i].type == LAYER_WHITEOUT)
 			TRY(outdir_whiteout(&u->out, e[i].path, err));
@@ -447,18 +417,17 @@ static int finish(struct unpack *u, struct layer_result *ret, struct cairn_err *
 	return r;
 }
 
-static int unpack_all(struct unpack *u, struct tar_reader *t, struct layer_result *ret,
-                      struct cairn_err *err)
+static int unpack_all(struct unpack *u, struct layer_result *ret, struct cairn_err *err)
 {
 	const struct tar_member *m = NULL;
 
 	for (;;) {
-		TRY(tar_next(t, &m, err));
+		TRY(tar_next(u->tar, &m, err));
 		if (!m)
 			break;
-		TRY(one_member(u, t, m, err));
+		TRY(one_member(u, m, err));
 	}
-	TRY(tar_finish(t, &ret->diff_id, &ret->tar_size, err));
+	TRY(tar_finish(u->tar, &ret->diff_id, &ret->tar_size, err));
 	TRY(strbuf_check(&u->absent, "list of device nodes", err));
 	TRY(finish(u, ret, err));
 	ret->lower_dependent = u->lower_dependent;
@@ -486,19 +455,19 @@ int layer_unpack(const struct layer_reader *tar, const struct tree *below,
                  const struct layer_unpack_opts *opts, struct layer_result *ret,
                  struct cairn_err *err)
 {
-	struct tar_reader *t = tar_reader_new(tar, opts->pool);
 	struct layer_result result = { 0 };
 	struct unpack u;
 	int r;
 
 	unpack_init(&u, below, opts);
-	r = unpack_all(&u, t, &result, err);
+	files_init(&u, tar);
+	r = unpack_all(&u, &result, err);
 	if (r == 0)
 		*ret = result;
+	files_done(&u); /* before the arena: bodies are in there */
 	strbuf_done(&u.absent);
 	outdir_done(&u.out);
 	map_done(&u.nodes);
-	tar_reader_free(t); /* digests of files are in the arena */
 	arena_free(u.arena);
 	return r;
 }

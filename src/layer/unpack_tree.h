@@ -8,6 +8,9 @@
 #ifndef CAIRN_LAYER_UNPACK_TREE_H
 #define CAIRN_LAYER_UNPACK_TREE_H
 
+#include <stdatomic.h>
+
+#include "ahead.h"
 #include "outdir.h"
 #include "tree.h"
 #include "unpack.h"
@@ -16,9 +19,17 @@
 #include "util/vec.h"
 
 struct body {
-	struct layer_entry e; /* path is not used */
+	struct layer_entry e; /* path: the name that it was made with */
 	str bytes;            /* content that may be inlined; ptr NULL when not kept */
 	size_t first;         /* used at the end: position of its first name, + 1 */
+	int fd;               /* unpack_files.c: while its content is on the way, else -1 */
+};
+
+/* A piece of a file in a buffer of the reader. */
+struct file_piece {
+	struct body *body;
+	str bytes;
+	bool first, last; /* of the file */
 };
 
 struct node {
@@ -42,6 +53,12 @@ struct unpack {
 	struct strbuf absent;
 	size_t inline_left; /* bytes that may still be kept */
 	bool lower_dependent;
+	/* unpack_files.c: what lies in the reader's buffers. */
+	struct tar_reader *tar;
+	VEC(struct file_piece) pieces[AHEAD_BUFFERS]; /* number i's are in i % AHEAD_BUFFERS */
+	uint64_t number;     /* of the buffer that a piece was found in last */
+	struct body *begun;  /* its last piece has not been seen */
+	atomic_bool stopped; /* nothing more is written */
 };
 
 /* A name as it shall be: no leading slash, no "." or "..". *ret is in u->arena.

@@ -124,7 +124,7 @@ static int open_big(struct outdir *o, const struct writer *w, const struct layer
 	if (it->source.kind != LAYER_SOURCE_BYTES)
 		TRY(source_open(it, &f->in, err));
 	if (w->opts->out_dirfd >= 0)
-		TRY(outdir_create(o, it->entry.path, &f->out, err));
+		TRY(outdir_create(o, &it->entry, &f->out, err));
 	return 0;
 }
 

@@ -1,3 +1,4 @@
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "harness.h"
@@ -77,7 +78,7 @@ static void check(struct pool *pool, size_t size)
 	};
 	struct source s = { .size = size };
 	const struct layer_reader in = { source_read, &s };
-	struct ahead *a = ahead_new(&in, pool);
+	struct ahead *a = ahead_new(&(struct ahead_opts){ .in = &in, .pool = pool });
 	struct file files[FILES] = { 0 };
 	struct digest all, want = digest_at(0, size);
 	struct cairn_err err;
@@ -141,7 +142,7 @@ void test_ahead__failure(void **state)
 		struct pool *pool = threads ? pool_new(threads) : NULL;
 		struct source s = { .size = 2 * AHEAD_SIZE, .fails = true };
 		const struct layer_reader in = { source_read, &s };
-		struct ahead *a = ahead_new(&in, pool);
+		struct ahead *a = ahead_new(&(struct ahead_opts){ .in = &in, .pool = pool });
 		struct cairn_err err;
 		str part;
 
@@ -167,7 +168,7 @@ void test_ahead__given_up(void **state)
 	for (size_t n = 0; n < 8; n++) {
 		struct source s = { .size = SOURCE_MAX };
 		const struct layer_reader in = { source_read, &s };
-		struct ahead *a = ahead_new(&in, pool);
+		struct ahead *a = ahead_new(&(struct ahead_opts){ .in = &in, .pool = pool });
 		struct digest *digest = malloc(sizeof(*digest));
 		struct cairn_err err;
 		str part;
@@ -180,4 +181,124 @@ void test_ahead__given_up(void **state)
 		free(digest);
 	}
 	pool_free(pool);
+}
+
+/* Files one behind the other, and who has written how much of them. */
+enum {
+	WRITTEN = 60
+};
+
+struct piece {
+	size_t file, offset, len;
+	const char *bytes;
+};
+
+struct writing {
+	struct {
+		struct piece p[WRITTEN + 1];
+		size_t n;
+	} pieces[AHEAD_BUFFERS];
+	size_t from[WRITTEN + 1], done[WRITTEN];
+	atomic_uint calls;
+	atomic_bool wrong;
+	unsigned fails_at; /* number of the call; 0: none */
+};
+
+static int write_pieces(void *ctx, uint64_t number, enum ahead_part part, struct cairn_err *err)
+{
+	struct writing *w = ctx;
+	const struct piece *p = w->pieces[number % AHEAD_BUFFERS].p;
+
+	for (size_t i = 0; i < w->pieces[number % AHEAD_BUFFERS].n; i++) {
+		size_t f = p[i].file;
+
+		if ((p[i].offset == 0) != (part == AHEAD_REST))
+			continue;
+		if (w->done[f] != p[i].offset) /* in order, each after the other */
+			atomic_store(&w->wrong, true);
+		for (size_t k = 0; k < p[i].len; k += 997)
+			if (p[i].bytes[k] != byte_at(w->from[f] + p[i].offset + k))
+				atomic_store(&w->wrong, true);
+		w->done[f] += p[i].len;
+	}
+	return atomic_fetch_add(&w->calls, 1) + 1 == w->fails_at
+	               ? cairn_fail(err, CAIRN_E_SYSTEM, "the disk is full")
+	               : 0;
+}
+
+/* Hand all files out; drains in the middle, too. */
+static int write_all(struct ahead *a, struct writing *w, struct cairn_err *err)
+{
+	size_t at = 0, f = 0;
+	str part;
+
+	for (;;) {
+		uint64_t slot;
+		str rest;
+
+		TRY(ahead_next(a, &part, err));
+		if (part.len == 0)
+			return ahead_drain(a, err);
+		slot = ahead_number(a) % AHEAD_BUFFERS;
+		w->pieces[slot].n = 0;
+		for (rest = part; rest.len && f < WRITTEN;) {
+			size_t left = w->from[f + 1] - at;
+			struct piece p = { f, at - w->from[f], left < rest.len ? left : rest.len,
+				           rest.ptr };
+
+			w->pieces[slot].p[w->pieces[slot].n++] = p;
+			ahead_behind(a, p.offset ? AHEAD_HEAD : AHEAD_REST);
+			at += p.len;
+			rest = str_skip(rest, p.len);
+			f += at == w->from[f + 1];
+			if (at == w->from[f] && f % 16 == 0) {
+				TRY(ahead_drain(a, err));
+				w->pieces[slot].n = 0;
+				assert_int_equal(w->done[f - 1], w->from[f] - w->from[f - 1]);
+			}
+		}
+		ahead_other(a, part.len);
+	}
+}
+
+/* Small files, files as long as a buffer, files of several. */
+static void check_writing(struct pool *pool, unsigned fails_at)
+{
+	struct writing *w = calloc(1, sizeof(*w));
+	struct source s = { 0 };
+	const struct layer_reader in = { source_read, &s };
+	struct ahead_opts opts = { .in = &in, .pool = pool, .behind = write_pieces, .ctx = w };
+	struct ahead *a;
+	struct cairn_err err;
+
+	w->fails_at = fails_at;
+	for (size_t i = 0; i < WRITTEN; i++)
+		w->from[i + 1] = w->from[i] + (i % 5 == 1   ? AHEAD_SIZE
+		                               : i % 5 == 3 ? 3 * AHEAD_SIZE + 17 * i
+		                                            : 900 * i + 1);
+	s.size = w->from[WRITTEN];
+	a = ahead_new(&opts);
+	if (fails_at) {
+		assert_fails(write_all(a, w, &err), CAIRN_E_SYSTEM);
+	} else {
+		assert_ok(write_all(a, w, &err));
+		for (size_t i = 0; i < WRITTEN; i++)
+			assert_int_equal(w->done[i], w->from[i + 1] - w->from[i]);
+	}
+	ahead_free(a);
+	assert_false(w->wrong);
+	free(w);
+}
+
+void test_ahead__what_is_done_behind(void **state)
+{
+	(void)state;
+	for (unsigned threads = 0; threads <= 4; threads++) {
+		struct pool *pool = threads ? pool_new(threads) : NULL;
+
+		check_writing(pool, 0);
+		check_writing(pool, 1);
+		check_writing(pool, 40);
+		pool_free(pool);
+	}
 }

@@ -1,9 +1,12 @@
 #include "tar_help.h"
 
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
 #include "layer/outdir.h"
+#include "util/fs.h"
 #include "util/pool.h"
 
 #define MEMBERS 6
@@ -564,6 +567,150 @@ void test_unpack__with_a_pool(void **state)
 		}
 	close(pipefd[0]);
 	close(pipefd[1]);
+	strbuf_done(&tar);
+	tree_unref(below);
+	free(big);
+}
+
+/* Small and large files, names that come twice, links to what has just been read: with threads the
+ * directory is as without. */
+static void put_mixture(struct strbuf *tar, const char *big)
+{
+	char name[32], link[32];
+
+	t_member(tar, "d:d");
+	for (int i = 0; i < 300; i++) {
+		size_t size = i % 29 == 7 ? 900000 : (size_t)i * 211 % 40000;
+
+		(void)snprintf(name, sizeof(name), "d/f%d", i % 250);
+		t_header(tar, &(struct t_header){ .type = '0', .name = name, .mode = 0640 },
+		         str_n(big + i, size));
+		if (i % 13)
+			continue;
+		(void)snprintf(link, sizeof(link), "d/link%d", i);
+		t_header(tar, &(struct t_header){ .type = '1', .name = link, .link = name }, S(""));
+	}
+	t_end(tar);
+}
+
+static void only_root(void)
+{
+	if (geteuid() == 0)
+		return;
+	print_message("skipped: the files belong to root\n");
+	skip();
+}
+
+static struct digest digest_in(int dirfd, const char *path, nlink_t *ret_links)
+{
+	int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC);
+	static char buf[1000000];
+	struct cairn_err err;
+	struct stat st;
+	size_t n = 0;
+
+	assert_true(fd >= 0);
+	assert_ok(fs_read_full(fd, buf, sizeof(buf), &n, path, &err));
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0640);
+	*ret_links = st.st_nlink;
+	close(fd);
+	return digest_of(buf, n);
+}
+
+static void check_mixture(int dirfd, const struct layer_index *ix)
+{
+	unsigned files = 0;
+
+	for (size_t i = 0; i < ix->n_entries; i++) {
+		const struct layer_entry *e = &ix->entries[i];
+		nlink_t links;
+		struct digest d;
+
+		if (e->type != LAYER_FILE)
+			continue;
+		d = digest_in(dirfd, e->path.ptr, &links);
+		assert_true(digest_eq(&d, &e->digest));
+		files++;
+	}
+	assert_int_equal(files, 250 + 4); /* four linked ones were replaced later */
+}
+
+void test_unpack__to_disk_with_a_pool(void **state)
+{
+	struct tree *below;
+	struct cairn_err err;
+	struct strbuf tar;
+	char *big;
+
+	(void)state;
+	only_root();
+	below = tree_new();
+	big = xcalloc(1, 1000000);
+	for (int i = 0; i < 1000000; i++)
+		big[i] = (char)(i * 7 + i / 1009);
+	strbuf_init(&tar, 64u << 20);
+	put_mixture(&tar, big);
+	for (unsigned threads = 0; threads <= 4; threads++) {
+		struct pool *pool = threads ? pool_new(threads) : NULL;
+		struct layer_unpack_opts opts = LAYER_UNPACK_OPTS_INIT;
+		struct layer_result r = { 0 };
+		char dir[8];
+
+		(void)snprintf(dir, sizeof(dir), "u%u", threads);
+		opts.out_dirfd = t_open_dir(dir);
+		opts.pool = pool;
+		assert_ok(t_unpack(strbuf_view(&tar), below, &opts, &r, &err));
+		check_mixture(opts.out_dirfd, r.index);
+		layer_result_done(&r);
+		close(opts.out_dirfd);
+		pool_free(pool);
+	}
+	strbuf_done(&tar);
+	tree_unref(below);
+	free(big);
+}
+
+/* What cannot be written fails, and leaves no descriptor open. */
+void test_unpack__directory_that_is_full(void **state)
+{
+	struct tree *below;
+	struct strbuf tar;
+	char *big;
+	const struct rlimit small = { 100000, RLIM_INFINITY };
+	struct rlimit before;
+	struct cairn_err err;
+
+	(void)state;
+	only_root();
+	below = tree_new();
+	big = xcalloc(1, 1000000);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	strbuf_init(&tar, 64u << 20);
+	put_mixture(&tar, big);
+	assert_true(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	for (unsigned threads = 0; threads <= 3; threads++) {
+		struct pool *pool = threads ? pool_new(threads) : NULL;
+		struct layer_unpack_opts opts = LAYER_UNPACK_OPTS_INIT;
+		struct layer_result r = { 0 };
+		char dir[8];
+		int fd, again;
+
+		(void)snprintf(dir, sizeof(dir), "v%u", threads);
+		opts.out_dirfd = t_open_dir(dir);
+		opts.pool = pool;
+		fd = dup(opts.out_dirfd);
+		assert_fails(t_unpack(strbuf_view(&tar), below, &opts, &r, &err), CAIRN_E_SYSTEM);
+		assert_non_null(strstr(err.msg, "d/f7"));
+		again = dup(opts.out_dirfd);
+		assert_int_equal(again, fd + 1);
+		close(again);
+		close(fd);
+		close(opts.out_dirfd);
+		pool_free(pool);
+	}
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
 	strbuf_done(&tar);
 	tree_unref(below);
 	free(big);
