@@ -82,13 +82,25 @@ static int touch(const char *path)
 	return fd < 0 ? -1 : 0;
 }
 
-/* One try of overlayfs, in a scratch directory that is the working directory: mount it,
- * copy up, remove (whiteout), replace a directory (opaque mark). */
-static int try_overlay(struct probe_try *t, bool userxattr)
+/* Volatile, as steps mount theirs: the kernel would write the whole file system below out when it
+ * unmounts another one. Linux before 5.10 knows no such option. */
+static int mount_overlay(bool userxattr)
 {
 	static const char options[] = "lowerdir=l,upperdir=u,workdir=w,redirect_dir=nofollow,"
 				      "metacopy=off,index=off,nfs_export=off";
 	char data[256];
+
+	(void)snprintf(data, sizeof(data), "%s%s,volatile", options, userxattr ? ",userxattr" : "");
+	if (mount("overlay", "m", "overlay", 0, data) == 0)
+		return 0;
+	data[strlen(data) - strlen(",volatile")] = '\0';
+	return mount("overlay", "m", "overlay", 0, data);
+}
+
+/* One try of overlayfs, in a scratch directory that is the working directory: mount it,
+ * copy up, remove (whiteout), replace a directory (opaque mark). */
+static int try_overlay(struct probe_try *t, bool userxattr)
+{
 	const char *step = NULL;
 	struct stat st;
 
@@ -96,8 +108,7 @@ static int try_overlay(struct probe_try *t, bool userxattr)
 	    touch("l/g") < 0 || mkdir("u", 0755) < 0 || mkdir("w", 0755) < 0 ||
 	    mkdir("m", 0755) < 0)
 		step = "making directories";
-	(void)snprintf(data, sizeof(data), "%s%s", options, userxattr ? ",userxattr" : "");
-	if (!step && mount("overlay", "m", "overlay", 0, data) < 0)
+	if (!step && mount_overlay(userxattr) < 0)
 		step = "mount";
 	if (!step && chmod("m/g", 0600) < 0)
 		step = "changing a lower file";
