@@ -59,7 +59,9 @@ int engine_plan(const struct engine_opts *opts, struct engine_build **ret, struc
 	b->jobs = opts->jobs ? opts->jobs : (unsigned)get_nprocs();
 	if (!opts->jobs && b->jobs < JOBS_MIN)
 		b->jobs = JOBS_MIN;
-	r = lookup_plan(b, err);
+	r = arrive_limits(&b->limits, err);
+	if (r == 0)
+		r = lookup_plan(b, err);
 	if (r == 0)
 		*ret = b;
 	else

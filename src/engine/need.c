@@ -482,6 +482,7 @@ void need_ahead(struct engine_build *b)
 			fetch_free(f);
 		else
 			start(f);
+		op_run_ahead(b); /* there is time for it meanwhile */
 	}
 }
 

@@ -16,17 +16,25 @@ static int open_drivers(struct engine_build *b, struct cairn_err *err)
 	if (b->host)
 		return 0;
 	TRY(probe_machine(store_path(b->opts->store), &b->machine, err));
-	b->machine_known = true;
 	if (probe_blocker(&b->machine))
 		return cairn_fail(err, CAIRN_E_DENIED,
 		                  "this machine cannot run commands: %s (see 'cairn doctor')",
 		                  probe_blocker(&b->machine));
-	TRY(store_tmp_dir(b->opts->store, &b->trees_dir, err));
+	if (!b->trees_dir)
+		TRY(store_tmp_dir(b->opts->store, &b->trees_dir, err));
 	opts.trees = b->trees_dir;
-	TRY(rootfs_open(&opts, &b->rootfs, err));
+	if (!b->rootfs)
+		TRY(rootfs_open(&opts, &b->rootfs, err));
 	host.scratch = arena_printf(b->arena, "%s/mnt", store_path(b->opts->store));
 	TRY(fs_mkdir_p(AT_FDCWD, host.scratch, 0700, err));
 	return sandbox_host_new(&host, &b->host, err);
+}
+
+void op_run_ahead(struct engine_build *b)
+{
+	struct cairn_err ignored; /* it fails again when it is needed */
+
+	(void)open_drivers(b, &ignored);
 }
 
 /* --- files every command sees ---------------------------------------------- */

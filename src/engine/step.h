@@ -13,6 +13,7 @@
 #ifndef CAIRN_ENGINE_STEP_H
 #define CAIRN_ENGINE_STEP_H
 
+#include "arrive.h"
 #include "build.h"
 #include "layer/layer.h"
 #include "probe.h"
@@ -119,9 +120,9 @@ struct engine_build {
 	struct map trees;    /* diff IDs of a chain -> struct tree * (owned) */
 	struct map pinned;   /* definition key -> struct digest *: the tree it has in this build */
 	struct map contexts; /* name -> struct context_source * */
+	struct arrive_limits limits; /* of layers that are made here */
 	struct machine machine;
-	bool machine_known;
-	struct rootfs *rootfs; /* opened with the first RUN */
+	struct rootfs *rootfs; /* opened with the first RUN, or before */
 	struct sandbox_host *host;
 	char *trees_dir;   /* for the plain driver */
 	unsigned running;  /* steps that occupy a job slot */
@@ -202,6 +203,8 @@ int import_hits(struct engine_build *b, struct cairn_err *err);
 
 /* RUN: start the command; its output and end come through the loop. */
 int op_run_start(struct step *s, struct cairn_err *err);
+/* Some RUN will have to run: look at the machine now, while there is nothing else to do. */
+void op_run_ahead(struct engine_build *b);
 /* The command has ended well: what the pool has to do now. */
 int op_run_collect(struct step *s, struct cairn_err *err);
 void op_run_free(struct step *s);

@@ -100,14 +100,14 @@ int mounts_lock(struct step *s, bool *ret_ok, struct cairn_err *err)
 /* ---- contents of other machines ---- */
 
 /* One restore of a step. */
-struct arriving {
+struct mount_coming {
 	struct step *s;
 	size_t i;
 };
 
 static void restored(void *ctx, bool ok)
 {
-	struct arriving *a = ctx;
+	struct mount_coming *a = ctx;
 	struct step *s = a->s;
 	struct cairn_err err;
 	int r;
@@ -128,13 +128,13 @@ bool mounts_restore(struct step *s)
 		s->restoring += s->restore[i];
 	for (size_t i = 0; i < r->n_mounts; i++) {
 		struct mount_use use;
-		struct arriving *a;
+		struct mount_coming *a;
 
 		if (!s->restore[i])
 			continue;
 		use = use_of(s, i);
-		a = arena_new_of(s->b->arena, struct arriving);
-		*a = (struct arriving){ s, i };
+		a = arena_new_of(s->b->arena, struct mount_coming);
+		*a = (struct mount_coming){ s, i };
 		mount_cache_restore(s->b->opts->mounts, &use, s->mounts[i], restored, a);
 	}
 	return s->restoring > 0;

@@ -53,12 +53,6 @@ int work_keep_fd(struct step_work *w, int fd)
 	return fd;
 }
 
-static enum layer_xattr_ns xattr_ns(const struct engine_build *b)
-{
-	return b->machine_known && b->machine.overlay_userxattr ? LAYER_XATTR_USER
-	                                                        : LAYER_XATTR_TRUSTED;
-}
-
 /* What a command changed, as a plan. */
 static int scan(struct step_work *w, struct cairn_err *err)
 {
@@ -116,7 +110,7 @@ int work_execute(void *work, struct cairn_err *err)
 	}
 	opts.pool = b->opts->pool;
 	opts.parent_mtime = clock_now();
-	opts.xattr_ns = xattr_ns(b);
+	opts.xattr_ns = b->limits.xattr_ns;
 	TRY(layer_write(w->plan, w->below, &opts, &w->result, err));
 	return store_layer(w, err);
 }
