@@ -228,6 +228,11 @@ static bool complete(struct store *s)
 	       faccessat(s->fd, "db.sqlite", F_OK, 0) == 0;
 }
 
+int store_fail_none(const struct store *s, struct cairn_err *err)
+{
+	return cairn_fail(err, CAIRN_E_NOT_FOUND, "there is no store in '%s'", s->path);
+}
+
 static int open_all(struct store *s, const struct store_opts *opts, struct cairn_err *err)
 {
 	int r;
@@ -241,8 +246,9 @@ static int open_all(struct store *s, const struct store_opts *opts, struct cairn
 		s->read_only = true;
 	if (!s->read_only)
 		TRY(check_owner(s, err));
-	if (r == CAIRN_E_NOT_FOUND && s->read_only)
-		return cairn_fail(err, CAIRN_E_NOT_FOUND, "there is no store in '%s'", s->path);
+	/* One that another process is making has no database yet, or one without tables. */
+	if (s->read_only && (r < 0 || faccessat(s->fd, "db.sqlite", F_OK, 0) < 0))
+		return store_fail_none(s, err);
 	if (!s->read_only && (r < 0 || !complete(s)))
 		TRY(create(s, err));
 	return db_open(s, opts->boot_id, err);

@@ -398,6 +398,8 @@ int db_open(struct store *s, const char *boot_id, struct cairn_err *err)
 	}
 	if (s->read_only) {
 		TRY(open_read_only(s, &version, err));
+		if (version == 0)
+			return store_fail_none(s, err);
 	} else {
 		TRY(open_file(s, false, err));
 		TRY(read_version(s, &version, err));

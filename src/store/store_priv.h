@@ -69,6 +69,9 @@ int store_fail_io(const struct store *s, struct cairn_err *err, const char *doin
 /* Fail with CAIRN_E_DENIED when the store is read-only. */
 int store_need_write(const struct store *s, struct cairn_err *err);
 
+/* CAIRN_E_NOT_FOUND: nothing is here, for who only reads. */
+int store_fail_none(const struct store *s, struct cairn_err *err);
+
 /* ---- store_db.c */
 
 /* Open the database, check its version, create its tables. */

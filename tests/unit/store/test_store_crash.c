@@ -154,6 +154,33 @@ void test_crash__kill_while_creating(void **state)
 	}
 }
 
+/* Who only looks finds no store, or a whole one. */
+void test_race__looked_at_while_it_is_made(void **state)
+{
+	cleanup_free char *path = xasprintf("%s/store", harness_dir());
+	struct store_opts opts = { .path = path, .read_only = true };
+
+	(void)state;
+	for (unsigned i = 0; i < 20; i++) {
+		struct store *s = NULL;
+		struct cairn_err err;
+		int status = 0;
+		pid_t pid = fork();
+
+		if (pid == 0) {
+			store_close(open_store());
+			_exit(0);
+		}
+		while (store_open(&opts, &s, &err) < 0)
+			if (err.code != CAIRN_E_NOT_FOUND)
+				fail_msg("%s", err.msg);
+		store_close(s);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(status, 0);
+		assert_ok(fs_remove_tree(harness_dirfd(), "store", &err));
+	}
+}
+
 void test_race__processes(void **state)
 {
 	enum {
