@@ -36,6 +36,9 @@ int inline_entries(str config, struct arena *a, struct inline_entry **ret, size_
 int remote_open_inline(struct registry *registry, const struct reference *ref,
                        const struct platform *platform, struct remote **ret, struct cairn_err *err);
 
+/* Was it looked at, and has nothing that name? Then it is no cache of another kind either. */
+bool remote_inline_absent(struct remote *r);
+
 /* What a remote of that kind has, as far as it was looked at; lives as long as r. */
 void remote_inline_entries(struct remote *r, const struct inline_entry **ret, size_t *ret_n);
 

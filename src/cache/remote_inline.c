@@ -12,6 +12,7 @@ struct remote_inline {
 	char *repository;     /* "registry.example/repo" */
 	pthread_mutex_t lock; /* of what follows, while it is looked at */
 	bool looked;
+	bool absent; /* nothing has that name */
 	struct arena *arena;
 	struct inline_entry *entries;
 	size_t n;
@@ -57,7 +58,7 @@ static int add_entry(struct remote_inline *g, const struct registry_image *im,
 static int look(struct remote_inline *g, struct cairn_err *err)
 {
 	cleanup_registry_image struct registry_image *im = NULL;
-	int r = registry_resolve(g->registry, &g->ref, &g->platform, &im, err);
+	int r = registry_resolve_seen(g->registry, &g->ref, &g->platform, &im, &g->absent, err);
 
 	if (r == CAIRN_E_NOT_FOUND || r == CAIRN_E_SYNTAX || r == CAIRN_E_UNSUPPORTED)
 		return 0; /* nor is what is no image, as a cache of BuildKit */
@@ -188,6 +189,17 @@ int remote_open_inline(struct registry *registry, const struct reference *ref,
 	TRY(remote_init(r, &inline_ops, xstrdup(reference_text(ref, name)), NULL, err));
 	*ret = steal_ptr(&r);
 	return 0;
+}
+
+bool remote_inline_absent(struct remote *r)
+{
+	struct remote_inline *g = inline_of(r);
+	bool absent;
+
+	pthread_mutex_lock(&g->lock);
+	absent = g->looked && g->absent;
+	pthread_mutex_unlock(&g->lock);
+	return absent;
 }
 
 void remote_inline_entries(struct remote *r, const struct inline_entry **ret, size_t *ret_n)

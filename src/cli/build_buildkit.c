@@ -32,6 +32,18 @@ static int look(void *ctx, struct cairn_err *err)
 	                            &o->r->gopts.platform, &o->c, err);
 }
 
+/* Somebody has looked for an image of that name, and nothing has it? */
+static bool is_absent(const struct build_caches *c, const struct reference *ref)
+{
+	char name[REFERENCE_TEXT_MAX];
+
+	(void)reference_text(ref, name);
+	for (size_t i = 0; i < c->n_images; i++)
+		if (strcmp(remote_name(c->images[i]), name) == 0)
+			return remote_inline_absent(c->images[i]);
+	return false;
+}
+
 /* What --cache-from names may be a cache of BuildKit, or an image with one inside: that is seen
  * when it is looked at. One that cannot be had is a miss. */
 static int open_import(struct build_run *r, const struct build_cache_spec *s, struct remote *remote,
@@ -43,6 +55,8 @@ static int open_import(struct build_run *r, const struct build_cache_spec *s, st
 	int got;
 
 	TRY(spec_ref(s, &o.ref, err));
+	if (is_absent(r->caches, &o.ref))
+		return 0;
 	got = remote_visit(remote, look, &o, err);
 	if (got == CAIRN_E_CANCELLED)
 		return got;

@@ -49,7 +49,8 @@ struct build_run {
 	size_t n_insecure;
 	atomic_bool net_cancel, net_stop_reading;
 	struct registry_session *net;
-	struct http_traffic traffic; /* of net and of the bases */
+	struct http_connections *connections; /* of net and of the bases */
+	struct http_traffic traffic;          /* likewise */
 	struct pool *net_pool;
 	struct build_caches *caches;
 	struct build_imports *imports; /* in a; NULL until they were asked for */

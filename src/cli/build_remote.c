@@ -83,6 +83,7 @@ static void open_session(struct build_run *r)
 	settings_session(r->ctx, true, &o);
 	o.cancel = &r->net_cancel;
 	o.stop_reading = &r->net_stop_reading;
+	o.connections = r->connections;
 	o.traffic = &r->traffic;
 	o.warn = NULL; /* bases tell it */
 	if (r->n_insecure) {

@@ -202,6 +202,8 @@ static bool needs_files(const struct build_run *r)
 /* Lower the Dockerfile, which start() has parsed, and find out what must run. */
 static int plan(struct build_run *r, struct cairn_err *err)
 {
+	if (r->outputs)
+		outputs_begin(r->outputs);
 	TRY(graph_lower(r->df, r->path, &r->gopts, &r->graph, err));
 	TRY(show_warnings(r, err));
 	TRY(build_set_engine_opts(r, err));
@@ -262,6 +264,7 @@ static void run_done(struct build_run *r)
 	build_warnings_free(r);
 	engine_free(r->build);
 	bases_free(r->bases);
+	http_connections_free(r->connections);
 	base_lock_free(r->lock);
 	layer_press_free(r->press);
 	graph_free(r->graph);
@@ -315,6 +318,8 @@ static int open_bases(struct build_run *r, struct cairn_err *err)
 	bopts.pool = r->pool;
 	bopts.pull = r->o->pull;
 	settings_session(r->ctx, true, &bopts.net);
+	r->connections = http_connections_new();
+	bopts.net.connections = r->connections;
 	bopts.net.traffic = &r->traffic;
 	bopts.pinned = pinned;
 	bopts.pinned_ctx = r->lock;

@@ -74,6 +74,13 @@ int outputs_new(const struct outputs_opts *opts, struct outputs **ret, struct ca
 	return r;
 }
 
+void outputs_begin(struct outputs *o)
+{
+	for (size_t i = 0; i < o->opts->n; i++)
+		if (o->pushes[i])
+			push_begin(o->pushes[i]);
+}
+
 /* --- layers in the background ----------------------------------------------------- */
 
 static void start_next(struct outputs *o);

@@ -1,6 +1,7 @@
 /* engine/output.h - images as archives, folders and root file systems.
  *
  *	outputs_new(&opts, &out, err)     looks at the destinations before anything is built
+ *	outputs_begin(out)                what can be asked before anything is known
  *	outputs_chain(out, chain)         while the build runs: its finished layers are compressed
  *	                                  in the background (engine_opts.chain_done)
  *	outputs_finish(out, &image, err)  gives the image its times, writes all outputs
@@ -84,6 +85,10 @@ struct outputs;
  * CAIRN_E_NOT_FOUND for a destination in a folder that does not exist, CAIRN_E_EXISTS for one
  * that is of another kind. */
 int outputs_new(const struct outputs_opts *opts, struct outputs **ret, struct cairn_err *err);
+
+/* The build begins: registries are asked what the tags that are pushed mean now, while base images
+ * and caches are looked up. Not to call it costs time. Main thread. */
+void outputs_begin(struct outputs *o);
 
 /* The image will have these layers at its bottom: those that must be compressed are, in the
  * pool, one after the other. ctx is the struct outputs. Main thread. */

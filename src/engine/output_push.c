@@ -162,7 +162,7 @@ static int run_timer(void *ctx, struct cairn_err *err)
 	return 0;
 }
 
-/* Nothing is asked before the first layer is known: a build that only fails asks nothing. */
+/* With the lock. */
 static void start_looking(struct push *p)
 {
 	if (p->looking)
@@ -170,6 +170,21 @@ static void start_looking(struct push *p)
 	p->looking = true;
 	for (size_t i = 0; i < p->n_repos; i++)
 		start(p->net, run_look, &p->repos[i]);
+}
+
+void push_begin(struct push *p)
+{
+	pthread_mutex_lock(&p->lock);
+	start_looking(p);
+	pthread_mutex_unlock(&p->lock);
+}
+
+/* It counts from the first layer: until then caches were asked. With the lock. */
+static void start_timer(struct push *p)
+{
+	if (p->timing)
+		return;
+	p->timing = true;
 	start(p->net, run_timer, p);
 }
 
@@ -272,6 +287,7 @@ void push_chain(struct push *p, const struct chain *chain)
 	pool_collect(p->net);
 	pthread_mutex_lock(&p->lock);
 	start_looking(p);
+	start_timer(p);
 	for (size_t i = 0; i < chain->n; i++) {
 		str key = str_n((const char *)chain->layers[i].diff_id.b, DIGEST_LEN);
 

@@ -87,14 +87,19 @@ struct push {
 	struct map by_id;                /* diff ID -> struct push_layer * */
 	bool go;                         /* the image is a new one: layers may leave */
 	bool looking;                    /* the registry is asked, or was */
+	bool timing;                     /* the time runs after which `go` is set, or ran */
 	bool finishing, stopped;
 	unsigned running;     /* parts on their way */
 	uint64_t total, done; /* bytes that have to be sent, and that were */
 };
 
-/* Sets up; asks the registry what the tags mean. Fails with CAIRN_E_USAGE. */
+/* Sets up; asks nobody. Fails with CAIRN_E_USAGE. */
 int push_new(struct outputs *o, const struct output *output, struct push **ret,
              struct cairn_err *err);
+
+/* Ask the registry what the tags mean, if nobody has yet. */
+void push_begin(struct push *p);
+
 void push_free(struct push *p); /* gives up what runs; NULL is fine */
 
 /* The image begins with this chain. Main thread. */

@@ -140,11 +140,20 @@ struct http_traffic {
 	atomic_ullong received, sent;
 };
 
+/* Connections that wait for their next request. Clients that talk to the same servers share them:
+ * each connection that need not be made spares a round trip, or three with TLS. */
+struct http_connections;
+
+struct http_connections *http_connections_new(void);
+void http_connections_free(struct http_connections *c); /* after its clients; NULL is fine */
+
 struct http_opts {
 	struct http_transport *transport; /* owned by the client; NULL = libcurl */
-	unsigned attempts;                /* tries of one request in all, >= 1 */
-	uint64_t backoff_ns;              /* about the first wait; doubles each time */
-	uint64_t backoff_max_ns;          /* longest wait, also for Retry-After */
+	struct http_connections
+		*connections;    /* of libcurl; borrowed; NULL = of this client alone */
+	unsigned attempts;       /* tries of one request in all, >= 1 */
+	uint64_t backoff_ns;     /* about the first wait; doubles each time */
+	uint64_t backoff_max_ns; /* longest wait, also for Retry-After */
 	uint64_t connect_timeout_ns;
 	uint64_t stall_timeout_ns; /* give up a transfer that moves nothing for so long */
 	const char *ca_file;       /* PEM file of authorities; NULL = the system's; borrowed */

@@ -1,8 +1,9 @@
 /* net/transport_curl.c - one exchange over libcurl.
  *
  * A handle keeps its connections, so handles are kept in a list and a request prefers
- * one that has talked to its origin before.  libcurl cannot share connections between
- * threads that run at the same time; DNS answers and TLS sessions it can, and does.
+ * one that has talked to its origin before; transports may have one list together.  libcurl cannot
+ * share connections between threads that run at the same time; DNS answers and TLS sessions it can,
+ * and does.
  */
 #include "transport_curl.h"
 
@@ -23,15 +24,20 @@ struct idle {
 	char *url; /* one of the origin it talked to last */
 };
 
-struct curl_transport {
-	struct http_transport base;
-	struct http_opts opts;
+struct http_connections {
 	pthread_mutex_t lock; /* of what follows */
 	bool loaded;
 	struct curl_api api; /* constant once loaded */
 	CURLSH *share;
 	VEC(struct idle) idle;
 	pthread_mutex_t share_locks[CURL_LOCK_DATA_LAST];
+};
+
+struct curl_transport {
+	struct http_transport base;
+	struct http_opts opts;
+	struct http_connections *connections;
+	bool own; /* nobody else uses them */
 };
 
 /* One exchange while it runs. */
@@ -52,77 +58,77 @@ struct xfer {
 
 static void lock_share(CURL *h, curl_lock_data data, curl_lock_access access, void *ctx)
 {
-	struct curl_transport *t = ctx;
+	struct http_connections *c = ctx;
 
 	(void)h;
 	(void)access;
-	(void)pthread_mutex_lock(&t->share_locks[data]);
+	(void)pthread_mutex_lock(&c->share_locks[data]);
 }
 
 static void unlock_share(CURL *h, curl_lock_data data, void *ctx)
 {
-	struct curl_transport *t = ctx;
+	struct http_connections *c = ctx;
 
 	(void)h;
-	(void)pthread_mutex_unlock(&t->share_locks[data]);
+	(void)pthread_mutex_unlock(&c->share_locks[data]);
 }
 
-static int load(struct curl_transport *t, struct cairn_err *err)
+static int load(struct http_connections *c, struct cairn_err *err)
 {
-	if (t->loaded)
+	if (c->loaded)
 		return 0;
-	TRY(curl_api_load(&t->api, err));
-	t->share = t->api.share_init();
-	if (t->share) {
-		(void)t->api.share_setopt(t->share, CURLSHOPT_LOCKFUNC, lock_share);
-		(void)t->api.share_setopt(t->share, CURLSHOPT_UNLOCKFUNC, unlock_share);
-		(void)t->api.share_setopt(t->share, CURLSHOPT_USERDATA, t);
-		(void)t->api.share_setopt(t->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_DNS);
-		(void)t->api.share_setopt(t->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
+	TRY(curl_api_load(&c->api, err));
+	c->share = c->api.share_init();
+	if (c->share) {
+		(void)c->api.share_setopt(c->share, CURLSHOPT_LOCKFUNC, lock_share);
+		(void)c->api.share_setopt(c->share, CURLSHOPT_UNLOCKFUNC, unlock_share);
+		(void)c->api.share_setopt(c->share, CURLSHOPT_USERDATA, c);
+		(void)c->api.share_setopt(c->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_DNS);
+		(void)c->api.share_setopt(c->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
 	}
-	t->loaded = true;
+	c->loaded = true;
 	return 0;
 }
 
 /* An idle handle, best one of this origin, or a new one. */
-static int take(struct curl_transport *t, const char *url, CURL **ret, struct cairn_err *err)
+static int take(struct http_connections *c, const char *url, CURL **ret, struct cairn_err *err)
 {
 	size_t pick;
 	int rc;
 
 	*ret = NULL;
-	(void)pthread_mutex_lock(&t->lock);
-	rc = load(t, err);
-	pick = t->idle.len;
-	for (size_t i = 0; rc == 0 && i < t->idle.len; i++)
-		if (pick == t->idle.len || http_same_origin(t->idle.ptr[i].url, url))
+	(void)pthread_mutex_lock(&c->lock);
+	rc = load(c, err);
+	pick = c->idle.len;
+	for (size_t i = 0; rc == 0 && i < c->idle.len; i++)
+		if (pick == c->idle.len || http_same_origin(c->idle.ptr[i].url, url))
 			pick = i;
-	if (rc == 0 && pick < t->idle.len) {
-		*ret = t->idle.ptr[pick].handle;
-		free(t->idle.ptr[pick].url);
-		t->idle.ptr[pick] = t->idle.ptr[--t->idle.len];
+	if (rc == 0 && pick < c->idle.len) {
+		*ret = c->idle.ptr[pick].handle;
+		free(c->idle.ptr[pick].url);
+		c->idle.ptr[pick] = c->idle.ptr[--c->idle.len];
 	}
-	(void)pthread_mutex_unlock(&t->lock);
+	(void)pthread_mutex_unlock(&c->lock);
 	TRY(rc);
 	if (!*ret)
-		*ret = t->api.easy_init();
+		*ret = c->api.easy_init();
 	if (!*ret)
 		return cairn_fail(err, CAIRN_E_SYSTEM, "libcurl has no memory");
 	return 0;
 }
 
-static void give_back(struct curl_transport *t, CURL *h, const char *url)
+static void give_back(struct http_connections *c, CURL *h, const char *url)
 {
 	bool kept;
 
-	t->api.easy_reset(h);
-	(void)pthread_mutex_lock(&t->lock);
-	kept = t->idle.len < IDLE_MAX;
+	c->api.easy_reset(h);
+	(void)pthread_mutex_lock(&c->lock);
+	kept = c->idle.len < IDLE_MAX;
 	if (kept)
-		vec_push(&t->idle, (struct idle){ h, xstrdup(url) });
-	(void)pthread_mutex_unlock(&t->lock);
+		vec_push(&c->idle, (struct idle){ h, xstrdup(url) });
+	(void)pthread_mutex_unlock(&c->lock);
 	if (!kept)
-		t->api.easy_cleanup(h);
+		c->api.easy_cleanup(h);
 }
 
 static bool success(const struct xfer *x)
@@ -158,7 +164,7 @@ static size_t on_header(char *p, size_t size, size_t n, void *ctx)
 	long status = 0;
 
 	x->rc = add_header(x, str_trim(line));
-	(void)x->t->api.easy_getinfo(x->handle, CURLINFO_RESPONSE_CODE, &status);
+	(void)x->t->connections->api.easy_getinfo(x->handle, CURLINFO_RESPONSE_CODE, &status);
 	x->r->status = (int)status;
 	return x->rc < 0 ? 0 : line.len;
 }
@@ -239,7 +245,7 @@ static int on_progress(void *ctx, curl_off_t a, curl_off_t b, curl_off_t c, curl
 }
 
 /* "name: value" onto the list; a value with a line break would smuggle another header. */
-static int add_field(struct curl_transport *t, struct curl_slist **list, const char *name,
+static int add_field(const struct curl_api *api, struct curl_slist **list, const char *name,
                      const char *value, struct cairn_err *err)
 {
 	cleanup_free char *line = xasprintf("%s: %s", name, value);
@@ -247,7 +253,7 @@ static int add_field(struct curl_transport *t, struct curl_slist **list, const c
 
 	if (strpbrk(line, "\r\n"))
 		return cairn_fail(err, CAIRN_E_SYNTAX, "line break in the header %s", name);
-	l = t->api.slist_append(*list, line);
+	l = api->slist_append(*list, line);
 	explicit_bzero(line, strlen(line));
 	if (!l)
 		return cairn_fail(err, CAIRN_E_SYSTEM, "libcurl has no memory");
@@ -255,14 +261,14 @@ static int add_field(struct curl_transport *t, struct curl_slist **list, const c
 	return 0;
 }
 
-static int make_fields(struct curl_transport *t, const struct http_request *req,
+static int make_fields(const struct curl_api *api, const struct http_request *req,
                        struct curl_slist **list, struct cairn_err *err)
 {
-	*list = t->api.slist_append(NULL, "Expect:"); /* no 100-continue round trip */
+	*list = api->slist_append(NULL, "Expect:"); /* no 100-continue round trip */
 	for (size_t i = 0; i < req->n_fields; i++)
-		TRY(add_field(t, list, req->fields[i].name, req->fields[i].value, err));
+		TRY(add_field(api, list, req->fields[i].name, req->fields[i].value, err));
 	if (req->authorization)
-		TRY(add_field(t, list, "Authorization", req->authorization, err));
+		TRY(add_field(api, list, "Authorization", req->authorization, err));
 	return 0;
 }
 
@@ -275,7 +281,7 @@ static bool has_body(const char *method)
 /* POST of libcurl for all methods: it sends a Content-Length and no 100-continue. */
 static void set_source(struct xfer *x)
 {
-	const struct curl_api *api = &x->t->api;
+	const struct curl_api *api = &x->t->connections->api;
 
 	(void)api->easy_setopt(x->handle, CURLOPT_POST, 1l);
 	(void)api->easy_setopt(x->handle, CURLOPT_POSTFIELDS, NULL);
@@ -292,7 +298,7 @@ static void set_source(struct xfer *x)
 static void set_method(struct xfer *x)
 {
 	const struct http_request *req = x->req;
-	const struct curl_api *api = &x->t->api;
+	const struct curl_api *api = &x->t->connections->api;
 
 	if (strcmp(req->method, "HEAD") == 0) {
 		(void)api->easy_setopt(x->handle, CURLOPT_NOBODY, 1l);
@@ -313,7 +319,7 @@ static void set_method(struct xfer *x)
 static void set_tls(struct xfer *x)
 {
 	static const struct http_tls none;
-	const struct curl_api *api = &x->t->api;
+	const struct curl_api *api = &x->t->connections->api;
 	const struct http_tls *tls = x->req->tls ? x->req->tls : &none;
 	const char *ca_file = tls->ca_file ? tls->ca_file : x->t->opts.ca_file;
 
@@ -333,7 +339,7 @@ static void set_tls(struct xfer *x)
 /* Those of the caller's guard, where it waits less long. */
 static void set_guard(struct xfer *x)
 {
-	const struct curl_api *api = &x->t->api;
+	const struct curl_api *api = &x->t->connections->api;
 	const struct http_guard *g = x->req->guard;
 	uint64_t most = x->t->opts.connect_timeout_ns;
 	int64_t left = g ? g->left(g->ctx) : INT64_MAX;
@@ -347,7 +353,7 @@ static void set_guard(struct xfer *x)
 
 static void set_options(struct xfer *x, struct curl_slist *fields)
 {
-	const struct curl_api *api = &x->t->api;
+	const struct curl_api *api = &x->t->connections->api;
 	const struct http_opts *o = &x->t->opts;
 	CURL *h = x->handle;
 
@@ -371,8 +377,8 @@ static void set_options(struct xfer *x, struct curl_slist *fields)
 	(void)api->easy_setopt(h, CURLOPT_NOPROGRESS, 0l);
 	(void)api->easy_setopt(h, CURLOPT_XFERINFOFUNCTION, on_progress);
 	(void)api->easy_setopt(h, CURLOPT_XFERINFODATA, x);
-	if (x->t->share)
-		(void)api->easy_setopt(h, CURLOPT_SHARE, x->t->share);
+	if (x->t->connections->share)
+		(void)api->easy_setopt(h, CURLOPT_SHARE, x->t->connections->share);
 	if (x->req->direct)
 		(void)api->easy_setopt(h, CURLOPT_NOPROXY, "*");
 	set_guard(x);
@@ -405,7 +411,7 @@ static const struct {
 
 static int failed(const struct xfer *x, CURLcode c)
 {
-	const char *text = x->message[0] ? x->message : x->t->api.easy_strerror(c);
+	const char *text = x->message[0] ? x->message : x->t->connections->api.easy_strerror(c);
 	char url[HTTP_URL_MAX];
 	enum cairn_code code = CAIRN_E_SYSTEM;
 	int sys = 0;
@@ -435,19 +441,20 @@ static int run(struct xfer *x)
 	CURLcode c;
 	int rc;
 
-	rc = make_fields(x->t, x->req, &fields, x->err);
+	rc = make_fields(&x->t->connections->api, x->req, &fields, x->err);
 	if (rc == 0) {
 		set_options(x, fields);
 		set_method(x);
-		c = x->t->api.easy_perform(x->handle);
+		c = x->t->connections->api.easy_perform(x->handle);
 		log_debug("%s %s: %d%s%s", x->req->method, http_url_public(x->req->url, url),
-		          x->r->status, c ? " " : "", c ? x->t->api.easy_strerror(c) : "");
+		          x->r->status, c ? " " : "",
+		          c ? x->t->connections->api.easy_strerror(c) : "");
 		if (c != CURLE_OK && !x->cut)
 			rc = failed(x, c);
 		else
 			rc = begin(x); /* an empty body made no call */
 	}
-	x->t->api.slist_free_all(fields);
+	x->t->connections->api.slist_free_all(fields);
 	return rc;
 }
 
@@ -458,9 +465,9 @@ static int exchange(struct http_transport *base, const struct http_request *req,
 	struct xfer x = { .t = t, .req = req, .r = r, .err = err };
 	int rc;
 
-	TRY(take(t, req->url, &x.handle, err));
+	TRY(take(t->connections, req->url, &x.handle, err));
 	rc = run(&x);
-	give_back(t, x.handle, req->url);
+	give_back(t->connections, x.handle, req->url);
 	return rc;
 }
 
@@ -468,16 +475,8 @@ static void transport_free(struct http_transport *base)
 {
 	struct curl_transport *t = (struct curl_transport *)base;
 
-	vec_foreach (i, &t->idle) {
-		t->api.easy_cleanup(i->handle);
-		free(i->url);
-	}
-	vec_free(&t->idle);
-	if (t->share)
-		(void)t->api.share_cleanup(t->share);
-	for (size_t i = 0; i < CURL_LOCK_DATA_LAST; i++)
-		(void)pthread_mutex_destroy(&t->share_locks[i]);
-	(void)pthread_mutex_destroy(&t->lock);
+	if (t->own)
+		http_connections_free(t->connections);
 	free(t);
 }
 
@@ -487,8 +486,34 @@ struct http_transport *transport_curl_new(const struct http_opts *opts)
 
 	t->base = (struct http_transport){ exchange, transport_free };
 	t->opts = *opts;
-	(void)pthread_mutex_init(&t->lock, NULL);
-	for (size_t i = 0; i < CURL_LOCK_DATA_LAST; i++)
-		(void)pthread_mutex_init(&t->share_locks[i], NULL);
+	t->own = !opts->connections;
+	t->connections = t->own ? http_connections_new() : opts->connections;
 	return &t->base;
+}
+
+struct http_connections *http_connections_new(void)
+{
+	struct http_connections *c = xcalloc(1, sizeof(*c));
+
+	(void)pthread_mutex_init(&c->lock, NULL);
+	for (size_t i = 0; i < CURL_LOCK_DATA_LAST; i++)
+		(void)pthread_mutex_init(&c->share_locks[i], NULL);
+	return c;
+}
+
+void http_connections_free(struct http_connections *c)
+{
+	if (!c)
+		return;
+	vec_foreach (i, &c->idle) {
+		c->api.easy_cleanup(i->handle);
+		free(i->url);
+	}
+	vec_free(&c->idle);
+	if (c->share)
+		(void)c->api.share_cleanup(c->share);
+	for (size_t i = 0; i < CURL_LOCK_DATA_LAST; i++)
+		(void)pthread_mutex_destroy(&c->share_locks[i]);
+	(void)pthread_mutex_destroy(&c->lock);
+	free(c);
 }

@@ -134,13 +134,24 @@ static int read_manifest(struct registry *r, const struct reference *ref, struct
 	return 0;
 }
 
+/* Does the failure say that its own registry has nothing of that name? A mirror's may say less. */
+static bool is_absent(struct registry *r, const struct reference *ref, int rc)
+{
+	size_t n = 0;
+
+	free(mirrors_places(r->mirrors, ref, false, &n));
+	return rc == CAIRN_E_NOT_FOUND && n == 1;
+}
+
 /* Down to the manifest of one platform. */
 static int descend(struct registry *r, const struct platform *platform, struct registry_image *i,
-                   struct cairn_err *err)
+                   bool *ret_absent, struct cairn_err *err)
 {
 	struct reference ref = i->ref;
+	int rc = read_manifest(r, &ref, i, err);
 
-	TRY(read_manifest(r, &ref, i, err));
+	*ret_absent = is_absent(r, &ref, rc);
+	TRY(rc);
 	i->top_digest = i->manifest_digest;
 	for (int depth = 0; i->manifest.kind == MANIFEST_INDEX; depth++) {
 		const struct descriptor *entry = NULL;
@@ -183,9 +194,9 @@ void registry_image_free(struct registry_image *i)
 	free(i);
 }
 
-int registry_resolve(struct registry *r, const struct reference *ref,
-                     const struct platform *platform, struct registry_image **ret,
-                     struct cairn_err *err)
+int registry_resolve_seen(struct registry *r, const struct reference *ref,
+                          const struct platform *platform, struct registry_image **ret,
+                          bool *ret_absent, struct cairn_err *err)
 {
 	cleanup_registry_image struct registry_image *i = xcalloc(1, sizeof(*i));
 	char what[REFERENCE_TEXT_MAX];
@@ -193,11 +204,20 @@ int registry_resolve(struct registry *r, const struct reference *ref,
 
 	i->arena = arena_new();
 	i->ref = *ref;
-	rc = descend(r, platform, i, err);
+	rc = descend(r, platform, i, ret_absent, err);
 	if (rc == 0)
 		rc = read_config(r, i, err);
 	if (rc < 0)
 		return cairn_wrap(err, "image %s", reference_familiar(ref, what));
 	*ret = steal_ptr(&i);
 	return 0;
+}
+
+int registry_resolve(struct registry *r, const struct reference *ref,
+                     const struct platform *platform, struct registry_image **ret,
+                     struct cairn_err *err)
+{
+	bool absent = false;
+
+	return registry_resolve_seen(r, ref, platform, ret, &absent, err);
 }

@@ -116,6 +116,12 @@ int registry_resolve(struct registry *r, const struct reference *ref,
                      const struct platform *platform, struct registry_image **ret,
                      struct cairn_err *err);
 
+/* The same; *ret_absent, also when it fails: the name itself is not there - not only no image for
+ * the platform, or no config - so that nobody has to ask for it again. */
+int registry_resolve_seen(struct registry *r, const struct reference *ref,
+                          const struct platform *platform, struct registry_image **ret,
+                          bool *ret_absent, struct cairn_err *err);
+
 /* The digest a tag points to now, by HEAD: no bytes, and no pull is counted at Docker Hub.
  * It is the registry's word, not verified; *ret_type is its media type (static). */
 int registry_head(struct registry *r, const struct reference *ref, struct digest *ret_digest,

@@ -15,6 +15,7 @@ struct registry_session *registry_session_new(const struct registry_session_opts
 	ho.cancel = opts->cancel;
 	ho.stop_reading = opts->stop_reading;
 	ho.traffic = opts->traffic;
+	ho.connections = opts->connections;
 	ho.ca_file = opts->ca_file;
 	s->http = http_client_new(&ho);
 	if (opts->envp)

@@ -20,6 +20,7 @@ struct registry_session_opts {
 	char *const *envp; /* for AWS; borrowed; NULL = no tokens of ECR are made */
 	const atomic_bool *cancel, *stop_reading; /* see http_opts; may be NULL */
 	struct http_traffic *traffic;             /* likewise */
+	struct http_connections *connections;     /* likewise */
 };
 
 struct registry_session;
