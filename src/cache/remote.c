@@ -240,6 +240,17 @@ static int look(struct remote *r, const struct remote_place *at, struct strbuf *
 	return 0;
 }
 
+int remote_entry_expect(struct remote *r, const struct digest *key, struct cairn_err *err)
+{
+	struct remote_place at = { .scope = r->scopes[0], .name = key };
+	struct health_call call;
+
+	if (!r->ops->doc_expect)
+		return 0;
+	TRY(remote_begin(r, REMOTE_READ_PATIENCE, &call, err));
+	return remote_end(r, &call, r->ops->doc_expect(r, &at, err), err);
+}
+
 int remote_entry_put(struct remote *r, const struct digest *key, const struct remote_put *put,
                      struct strbuf *there, bool *ret_lost, struct cairn_err *err)
 {

@@ -120,6 +120,11 @@ struct remote_put {
 	size_t n_below;
 };
 
+/* An entry for the key will be put when its blobs are there: ask meanwhile what
+ * remote_entry_put() asks first, where it has to; for a few seconds it need not ask again. Any
+ * thread. Fails when the remote does not answer; to pass over that is no mistake. */
+int remote_entry_expect(struct remote *r, const struct digest *key, struct cairn_err *err);
+
 /* Keep an entry. One that is there stays (it is immutable), unless it is damaged or `replace` says
  * so: then *ret_lost is true, and its text is appended to `there` (initialised, maximum
  * REMOTE_ENTRY_MAX; nothing is when it cannot be read). The very same text is no loss. Of two

@@ -43,6 +43,9 @@ struct remote_ops {
 	 * owned. Both only when it was found. */
 	int (*doc_get)(struct remote *r, const struct remote_place *at, struct strbuf *out,
 	               char **ret_version, bool *ret_found, struct cairn_err *err);
+	/* Ask now what doc_put() of an entry that is to be REMOTE_ABSENT would ask first. NULL: it
+	 * asks nothing. */
+	int (*doc_expect)(struct remote *r, const struct remote_place *at, struct cairn_err *err);
 	/* *ret_lost: the condition did not hold; nothing was written. CAIRN_E_NOT_FOUND: a blob is
 	 * missing. */
 	int (*doc_put)(struct remote *r, const struct remote_doc *doc, bool *ret_lost,
@@ -77,7 +80,7 @@ struct remote {
 	struct health *health;               /* NULL: nobody watches; see remote_watch() */
 	char *scopes[REMOTE_SCOPES_MAX + 1]; /* as text; the one that is written comes first */
 	size_t n_scopes;
-	pthread_mutex_t lock; /* of damaged */
+	pthread_mutex_t lock; /* of damaged, and of what a backend says; never held for long */
 	/* Blobs that arrived as other bytes than promised: sent again although they are there. A
 	 * value that is not NULL says that it is still so. */
 	struct map damaged;

@@ -15,11 +15,11 @@
  * indexes of what is not an image.  The tag stands in the manifest because registries delete by
  * digest: two tags must not share a manifest; a manifest under another tag is not believed.
  *
- * Entries.  A HEAD before the PUT keeps what is there.  Of two writers that meet, the last wins:
- * both wrote a complete entry for the same key.  Where tags are immutable the first wins, which is
- * as good; there a forced build cannot replace an entry.  The manifest of the one that lost has no
- * tag any more, and what only it names may be collected: so a manifest names, behind the blobs that
- * it brings, also those of the whole chain that it stands on.
+ * Entries.  A HEAD before the PUT, at most two seconds before it, keeps what is there.  Of two
+ *writers that meet, the last wins: both wrote a complete entry for the same key.  Where tags are
+ *immutable the first wins, which is as good; there a forced build cannot replace an entry.  The
+ *manifest of the one that lost has no tag any more, and what only it names may be collected: so a
+ *manifest names, behind the blobs that it brings, also those of the whole chain that it stands on.
  *
  * Pointers.  A registry has no conditional writes: HEAD, before or after the PUT, tells whether
  * another writer was there, and between the two requests the last one wins.  Where tags are
@@ -30,12 +30,15 @@
 
 #include "registry/registry.h"
 #include "remote_priv.h"
+#include "util/clock.h"
+#include "util/map.h"
 #include "util/num.h"
 
 #define TEXT_ANNOTATION "io.cairn.document"
 #define TAG_ANNOTATION  "io.cairn.tag"
 #define POINTER_HEX     32
-#define NUMBER_MAX      (1u << 20) /* values of one pointer */
+#define NUMBER_MAX      (1u << 20)      /* values of one pointer */
+#define FRESH_NS        (2 * CLOCK_SEC) /* an entry that was not there is not there */
 
 /* A config for no image: architecture "unknown" is what caches of other builders have. */
 #define CONFIG                                              \
@@ -48,6 +51,8 @@ struct remote_registry {
 	struct reference repo;      /* without tag and digest */
 	pthread_mutex_t lock;       /* held while config and empty layer are sent */
 	bool has_config, has_empty; /* they are there, as far as is known; with the lock */
+	struct map absent;          /* tag -> int64_t *: when it was not there; with base.lock */
+	struct arena *arena;        /* of those times; likewise */
 };
 
 /* A tar without members: for documents that bring nothing. */
@@ -309,6 +314,49 @@ static int put_manifest(struct remote *r, const struct remote_doc *doc, size_t n
 	                             strbuf_view(&bytes), err);
 }
 
+/* --- what was not there a moment ago */
+
+static void set_absent(struct remote_registry *g, const struct reference *ref, bool absent)
+{
+	int64_t *when;
+
+	(void)pthread_mutex_lock(&g->base.lock);
+	when = map_get(&g->absent, str_of(ref->tag));
+	if (!when && absent) {
+		when = arena_new_of(g->arena, int64_t);
+		(void)map_put(&g->absent, str_of(ref->tag), when);
+	}
+	if (when)
+		*when = absent ? clock_monotonic() : clock_monotonic() - FRESH_NS - 1;
+	(void)pthread_mutex_unlock(&g->base.lock);
+}
+
+static bool was_absent(struct remote_registry *g, const struct reference *ref)
+{
+	const int64_t *when;
+	bool absent;
+
+	(void)pthread_mutex_lock(&g->base.lock);
+	when = map_get(&g->absent, str_of(ref->tag));
+	absent = when && clock_monotonic() - *when <= FRESH_NS;
+	(void)pthread_mutex_unlock(&g->base.lock);
+	return absent;
+}
+
+static int doc_expect(struct remote *r, const struct remote_place *at, struct cairn_err *err)
+{
+	struct reference ref;
+	struct digest ignored;
+	bool there = false;
+
+	set_tag(r, at, &ref);
+	if (was_absent(reg_of(r), &ref))
+		return 0;
+	TRY(head_tag(r, &ref, &there, &ignored, err));
+	set_absent(reg_of(r), &ref, !there);
+	return 0;
+}
+
 /* Put, after what all manifests share; that is sent again when the registry has lost a blob. It may
  * be one below, which others have sent: better an entry without them than none. */
 static int put_tag(struct remote *r, const struct remote_doc *doc, const struct reference *ref,
@@ -333,12 +381,13 @@ static int put_entry(struct remote *r, const struct remote_doc *doc, bool *ret_l
 	int rc;
 
 	set_tag(r, &doc->at, &ref);
-	if (doc->when == REMOTE_ABSENT)
+	if (doc->when == REMOTE_ABSENT && !was_absent(reg_of(r), &ref))
 		TRY(head_tag(r, &ref, &there, &ignored, err));
 	*ret_lost = there;
 	if (there)
 		return 0;
 	rc = put_tag(r, doc, &ref, &ignored, err);
+	set_absent(reg_of(r), &ref, false);
 	*ret_lost = rc == CAIRN_E_EXISTS;
 	return *ret_lost ? 0 : rc;
 }
@@ -468,6 +517,8 @@ static const char *repository(const struct remote *r)
 
 static void remote_registry_free(struct remote *r)
 {
+	map_done(&reg_of(r)->absent);
+	arena_free(reg_of(r)->arena);
 	(void)pthread_mutex_destroy(&reg_of(r)->lock);
 	remote_done(r);
 	free(r);
@@ -475,6 +526,7 @@ static void remote_registry_free(struct remote *r)
 
 static const struct remote_ops registry_ops = {
 	.doc_get = doc_get,
+	.doc_expect = doc_expect,
 	.doc_put = doc_put,
 	.blob_has = blob_has,
 	.blob_get = blob_get,
@@ -495,6 +547,7 @@ int remote_open_registry(struct registry *registry, const struct reference *repo
 	char name[REFERENCE_TEXT_MAX];
 
 	(void)pthread_mutex_init(&g->lock, NULL);
+	g->arena = arena_new();
 	g->registry = registry;
 	g->base.http = registry_http(registry);
 	g->repo = *repo;

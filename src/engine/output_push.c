@@ -266,6 +266,7 @@ static struct push_layer *add_layer(struct push *p, const struct chain *c, size_
 		ids[k] = c->layers[k].diff_id;
 	l->p = p;
 	l->base = digest_none(&c->layers[i].step);
+	l->fresh = c->layers[i].created >= p->o->started;
 	l->src = (struct layer_blob_source){ .store = o->store,
 		                             .pool = o->pool,
 		                             .press = o->press,
@@ -290,12 +291,13 @@ void push_chain(struct push *p, const struct chain *chain)
 	start_timer(p);
 	for (size_t i = 0; i < chain->n; i++) {
 		str key = str_n((const char *)chain->layers[i].diff_id.b, DIGEST_LEN);
+		struct push_layer *l;
 
 		if (map_has(&p->by_id, key))
 			continue;
-		map_put(&p->by_id, key, add_layer(p, chain, i));
-		/* Made by a step of this build: the image is a new one. */
-		p->go |= chain->layers[i].created >= p->o->started;
+		l = add_layer(p, chain, i);
+		map_put(&p->by_id, key, l);
+		p->go |= l->fresh; /* the image is a new one */
 	}
 	advance(p);
 	pthread_mutex_unlock(&p->lock);

@@ -6,6 +6,7 @@
  * steps run; layers that were known before wait until it is clear that the image is a new one.
  * A layer comes, in this order,
  *
+ *	from a blob of the store, when it is small and new: beside its way into a cache
  *	from another repository of that registry, mounted: where a base image or a cache has it
  *	from a blob of the store
  *	from where the supply knows it to be, through this machine
@@ -47,6 +48,7 @@ struct push_layer {
 	struct push *p;
 	struct layer_blob_source src;
 	bool base;
+	bool fresh;            /* made by a step of this build: nobody has it yet */
 	enum push_state state; /* of finding out what is sent */
 	int result;
 	struct cairn_err err;

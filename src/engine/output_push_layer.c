@@ -2,6 +2,8 @@
 #include "output_push.h"
 #include "util/fs.h"
 
+#define SMALL (64u << 10) /* bytes of a layer that is sent without much ado */
+
 static const struct digest *own_id(const struct push_layer *l)
 {
 	return &l->src.ids[l->src.n - 1];
@@ -129,6 +131,13 @@ static void add_place(const struct push_part *part, str at, struct places *to)
 	to->n += other_repo(part, at, &to->at[to->n]);
 }
 
+/* Two requests send it, and it goes beside its way into a cache: to wait for that and to mount it
+ * then takes longer. */
+static bool is_small(const struct push_layer *l)
+{
+	return l->fresh && l->stored && l->blob.size <= SMALL;
+}
+
 static void find_places(const struct push_part *part, struct places *ret)
 {
 	const struct push_layer *l = part->layer;
@@ -146,7 +155,7 @@ static void find_places(const struct push_part *part, struct places *ret)
 	if (l->p->o->opts->published) /* waits for those on their way */
 		add_place(part,
 		          str_of(publisher_has(l->p->o->opts->published, own_id(l), &l->blob.digest,
-		                               part->repo->ref.domain)),
+		                               part->repo->ref.domain, !is_small(l))),
 		          ret);
 }
 
@@ -187,6 +196,7 @@ int push_part_bring(struct push_part *part, struct cairn_err *err)
 	bool here = false;
 
 	find_places(part, &places);
+	want.blind = is_small(l) && !places.n;
 	TRY(store_blob_find(opts->store, &l->blob.digest, &here, NULL, err));
 	for (size_t i = 0; i < places.n; i++) {
 		if (!want.mount && strcmp(places.at[i].domain, part->repo->ref.domain) == 0)

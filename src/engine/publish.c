@@ -187,6 +187,22 @@ static int run_ask(void *ctx, struct cairn_err *err)
 	return 0;
 }
 
+/* Beside its last layers. Nobody waits for the answer, and a failure shows again. */
+static int run_expect(void *ctx, struct cairn_err *err)
+{
+	struct pub_asking *a = ctx;
+	const struct pub_entry *e = a->entry;
+	struct publisher *p = e->p;
+
+	if (!atomic_load(&p->stop))
+		(void)remote_entry_expect(p->targets[e->target].opts->remote, a->key, err);
+	pthread_mutex_lock(&p->lock);
+	a->entry->expecting--;
+	advance(p);
+	pthread_mutex_unlock(&p->lock);
+	return 0;
+}
+
 static bool in_use(const struct publisher *p, const struct pub_layer *l)
 {
 	bool any = l->state == PUB_RUNNING;
@@ -297,10 +313,27 @@ static void start_part(struct publisher *p, struct pub_part *part)
 	start(p->net, run_send, part);
 }
 
+/* Its layers have their form and go off: then nothing but a question stands before the entry. */
+static void expect(struct pub_entry *e)
+{
+	struct publisher *p = e->p;
+
+	e->expected = true;
+	if (e->forced)
+		return;
+	for (size_t i = 0; i < e->n_keys; i++) {
+		struct pub_asking *a = arena_new_of(p->arena, struct pub_asking);
+
+		*a = (struct pub_asking){ e, &e->keys[i] };
+		e->expecting++;
+		start(p->net, run_expect, a);
+	}
+}
+
 /* Let the layers of an entry go on; returns how many are not there yet, or sets *ret_failed. */
 static size_t advance_layers(struct pub_entry *e, bool *ret_failed)
 {
-	size_t missing = 0;
+	size_t missing = 0, unmade = 0;
 
 	for (size_t i = 0; i < e->n; i++) {
 		struct pub_layer *l = e->layers[i];
@@ -314,8 +347,11 @@ static size_t advance_layers(struct pub_entry *e, bool *ret_failed)
 			start_layer(e->p, l);
 		else if (l->state == PUB_DONE && part->state == PUB_IDLE)
 			start_part(e->p, part);
+		unmade += l->state != PUB_DONE;
 	}
-	return missing;
+	if (missing && !unmade && !e->expected && !*ret_failed)
+		expect(e);
+	return missing + (e->expecting > 0);
 }
 
 static void advance_entry(struct pub_entry *e)
@@ -523,53 +559,4 @@ void publisher_step(struct publisher *p, const struct publish_step *step)
 	}
 	advance(p);
 	pthread_mutex_unlock(&p->lock);
-}
-
-/* --- what others ask ------------------------------------------------------------------ */
-
-static bool at_domain(const char *repository, const char *domain)
-{
-	size_t n = strlen(domain);
-
-	return repository && strncmp(repository, domain, n) == 0 && repository[n] == '/';
-}
-
-static const struct pub_layer *find_layer(const struct publisher *p, size_t form,
-                                          const struct digest *diff_id)
-{
-	char key[sizeof(size_t) + DIGEST_LEN];
-
-	memcpy(key, &form, sizeof(form));
-	memcpy(key + sizeof(form), diff_id->b, DIGEST_LEN);
-	return map_get(&p->layers, str_n(key, sizeof(key)));
-}
-
-/* Is it on its way? With the lock. */
-static bool is_moving(const struct publisher *p, const struct pub_layer *l, size_t target)
-{
-	if (p->targets[target].failed || atomic_load(&p->stop) || l->state == PUB_FAILED)
-		return false;
-	return l->state == PUB_RUNNING || l->parts[target].state == PUB_RUNNING;
-}
-
-const char *publisher_has(struct publisher *p, const struct digest *diff_id,
-                          const struct digest *blob, const char *domain)
-{
-	const char *found = NULL;
-
-	pthread_mutex_lock(&p->lock);
-	for (size_t i = 0; i < p->opts.n && !found; i++) {
-		const char *repository = remote_repository(p->targets[i].opts->remote);
-		const struct pub_layer *l = find_layer(p, p->targets[i].form, diff_id);
-
-		if (!l || !at_domain(repository, domain))
-			continue;
-		while (is_moving(p, l, i))
-			pthread_cond_wait(&p->changed, &p->lock);
-		if (l->parts[i].state == PUB_DONE && !l->parts[i].from.len &&
-		    digest_eq(&l->parts[i].blob.digest, blob))
-			found = repository;
-	}
-	pthread_mutex_unlock(&p->lock);
-	return found;
 }

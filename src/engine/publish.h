@@ -64,9 +64,11 @@ void publisher_check(struct publisher *p);
 void publisher_collect(struct publisher *p);
 
 /* "registry/repository" on that registry where a layer in this very form is, NULL when nothing is
- * known; waits while it is on its way there. Lives as long as p. Any thread but p's own. */
+ * known; with `wait` waits while it is on its way there. Lives as long as p. Any thread but p's
+ * own.
+ */
 const char *publisher_has(struct publisher *p, const struct digest *diff_id,
-                          const struct digest *blob, const char *domain);
+                          const struct digest *blob, const char *domain, bool wait);
 
 struct publish_wait {
 	unsigned step;    /* number of the step that shows how far it is */

@@ -72,7 +72,15 @@ struct pub_entry {
 	struct pub_layer **layers;
 	size_t n;
 	enum pub_stage stage;
-	bool busy; /* a task works on it */
+	bool busy;          /* a task works on it */
+	bool expected;      /* its keys are asked for, or were, while its layers went */
+	unsigned expecting; /* tasks that do so */
+};
+
+/* A key of an entry that is asked for. */
+struct pub_asking {
+	struct pub_entry *entry;
+	const struct digest *key;
 };
 
 struct pub_target {

@@ -1,4 +1,4 @@
-/* Publishing: the wait for the rest. */
+/* Publishing: who waits for it, others for a layer and the build for the rest. */
 #include <poll.h>
 #include <stdio.h>
 
@@ -7,6 +7,57 @@
 
 #define TICK_MS 80
 #define SLOW_NS (CLOCK_SEC / 4) /* a wait that is worth telling */
+
+/* --- what others ask ------------------------------------------------------------------ */
+
+static bool at_domain(const char *repository, const char *domain)
+{
+	size_t n = strlen(domain);
+
+	return repository && strncmp(repository, domain, n) == 0 && repository[n] == '/';
+}
+
+static const struct pub_layer *find_layer(const struct publisher *p, size_t form,
+                                          const struct digest *diff_id)
+{
+	char key[sizeof(size_t) + DIGEST_LEN];
+
+	memcpy(key, &form, sizeof(form));
+	memcpy(key + sizeof(form), diff_id->b, DIGEST_LEN);
+	return map_get(&p->layers, str_n(key, sizeof(key)));
+}
+
+/* Is it on its way? With the lock. */
+static bool is_moving(const struct publisher *p, const struct pub_layer *l, size_t target)
+{
+	if (p->targets[target].failed || atomic_load(&p->stop) || l->state == PUB_FAILED)
+		return false;
+	return l->state == PUB_RUNNING || l->parts[target].state == PUB_RUNNING;
+}
+
+const char *publisher_has(struct publisher *p, const struct digest *diff_id,
+                          const struct digest *blob, const char *domain, bool wait)
+{
+	const char *found = NULL;
+
+	pthread_mutex_lock(&p->lock);
+	for (size_t i = 0; i < p->opts.n && !found; i++) {
+		const char *repository = remote_repository(p->targets[i].opts->remote);
+		const struct pub_layer *l = find_layer(p, p->targets[i].form, diff_id);
+
+		if (!l || !at_domain(repository, domain))
+			continue;
+		while (wait && is_moving(p, l, i))
+			pthread_cond_wait(&p->changed, &p->lock);
+		if (l->parts[i].state == PUB_DONE && !l->parts[i].from.len &&
+		    digest_eq(&l->parts[i].blob.digest, blob))
+			found = repository;
+	}
+	pthread_mutex_unlock(&p->lock);
+	return found;
+}
+
+/* --- the end ------------------------------------------------------------------------------ */
 
 struct waiting {
 	struct publisher *p;

@@ -159,7 +159,7 @@ static int bring(struct bringing *b, uint64_t *ret_moved, struct cairn_err *err)
 		TRY(upload_open(&b->upload, w->mount, &there, err));
 		open = true;
 	}
-	if (!there && !(w->bytes.ptr && w->blob.size <= REGISTRY_BLIND_MAX))
+	if (!there && !w->blind && !(w->bytes.ptr && w->blob.size <= REGISTRY_BLIND_MAX))
 		TRY(registry_blob_has(b->r, b->dst, &w->blob.digest, &there, err));
 	if (there)
 		return 0;

@@ -78,6 +78,7 @@ struct registry_want {
 	struct descriptor blob;
 	const char
 		*mount; /* a repository of the same registry that may have it: its path; or NULL */
+	bool blind;     /* most likely it is not there, and it is small: nobody asks */
 	str bytes;      /* these, when ptr is not NULL */
 	/* else, when not NULL: a repository that has it; the bytes go through this machine,
 	 * verified, a few MiB of them in memory */

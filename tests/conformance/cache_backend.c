@@ -191,6 +191,38 @@ void test_cache__who_comes_second_knows(void **state)
 	check_entry(r, &key, "{\"n\":2}");
 }
 
+/* A question beforehand changes nothing: what is there stays, also when it came in between. */
+void test_cache__what_is_expected_is_still_looked_at(void **state)
+{
+	struct world w cleanup_world;
+	cleanup_remote struct remote *r = NULL;
+	struct digest key = key_of("k"), other = key_of("other");
+	struct remote_put one = { .entry = S("{\"n\":1}") }, two = { .entry = S("{\"n\":2}") };
+	struct strbuf there cleanup_strbuf;
+	struct cairn_err err;
+	bool lost = true;
+
+	(void)state;
+	world_open(&w, NULL);
+	strbuf_init(&there, REMOTE_ENTRY_MAX);
+	if (w.kind == WORLD_S3 && !w.conditions)
+		skip();
+	r = world_remote(&w, NULL, NULL);
+	assert_ok(remote_entry_expect(r, &key, &err));
+	assert_ok(remote_entry_put(r, &key, &one, &there, &lost, &err));
+	assert_false(lost);
+	assert_ok(remote_entry_put(r, &key, &two, &there, &lost, &err)); /* ours came in between */
+	assert_true(lost);
+	strbuf_clear(&there);
+	assert_ok(remote_entry_expect(r, &key, &err)); /* it is there */
+	assert_ok(remote_entry_put(r, &key, &two, &there, &lost, &err));
+	assert_true(lost);
+	check_entry(r, &key, "{\"n\":1}");
+	strbuf_clear(&there);
+	assert_ok(remote_entry_put(r, &other, &two, &there, &lost, &err)); /* another is */
+	assert_false(lost);
+}
+
 /* --- scopes ------------------------------------------------------------------------- */
 
 void test_cache__scopes(void **state)

@@ -110,7 +110,7 @@ cache_blobs() { # FIND-OPTION...
 	[ "$(requests 'GET /v2/cache/manifests/cairn-')" = 21 ]
 	[ "$(requests 'GET /v2/cache/blobs')" -le 1 ] # an index that is too large for its entry: the base's
 	[ "$(requests 'HEAD /v2/(cache|img)/blobs')" = 0 ]
-	[ "$(requests 'PUT /v2/(cache|img)/blobs')" = 2 ] # layer and config
+	[ "$(requests 'PUT /v2/(cache|img)/blobs')" = 3 ] # the layer, a small one, to both at once, and the config
 	[ "$(requests 'GET /v2/cache/manifests/latest')" = 1 ] # as an image; a cache of BuildKit it is not either
 	[ "$(grep -oE '^GET [^ ]*/manifests/cairn-[^ ]*' "$PROXY_LOG" | sort | uniq -d | wc -l)" = 0 ]
 	[ "$(wc -l <"$PROXY_LOG")" -le 50 ]
