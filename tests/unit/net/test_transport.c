@@ -161,6 +161,39 @@ void test_transport__connection_is_kept(void **state)
 	fake_server_free(s);
 }
 
+/* What one client has opened another goes on with, also when the first is gone: the server answers
+ * nobody else before that connection ends. */
+void test_transport__connections_are_shared(void **state)
+{
+	static const struct fake_answer answers[] = { { OK, FAKE_KEEP },
+		                                      { OK, FAKE_KEEP },
+		                                      { OK, FAKE_CLOSE } };
+	struct fake_server *s = fake_server_new(answers, 3);
+	struct http_opts o = one_attempt();
+	struct http_connections *connections = http_connections_new();
+	struct http_client *one, *two;
+	struct http_request req = { .method = "GET", .url = fake_server_url(s), .max_body = 100 };
+	struct cairn_err err;
+
+	(void)state;
+	o.connections = connections;
+	one = http_client_new(&o);
+	two = http_client_new(&o);
+	for (int i = 0; i < 3; i++) {
+		struct http_response r cleanup_http_response;
+
+		http_response_init(&r);
+		assert_ok(http_send(i == 1 ? two : one, &req, &r, &err));
+		if (i == 1) {
+			http_client_free(two);
+			two = NULL;
+		}
+	}
+	http_client_free(one);
+	http_connections_free(connections);
+	fake_server_free(s);
+}
+
 void test_transport__nobody_there(void **state)
 {
 	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
