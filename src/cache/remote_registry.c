@@ -16,10 +16,10 @@
  * digest: two tags must not share a manifest; a manifest under another tag is not believed.
  *
  * Entries.  A HEAD before the PUT, at most two seconds before it, keeps what is there.  Of two
- *writers that meet, the last wins: both wrote a complete entry for the same key.  Where tags are
- *immutable the first wins, which is as good; there a forced build cannot replace an entry.  The
- *manifest of the one that lost has no tag any more, and what only it names may be collected: so a
- *manifest names, behind the blobs that it brings, also those of the whole chain that it stands on.
+ * writers that meet, the last wins: both wrote a complete entry for the same key.  Where tags are
+ * immutable the first wins, which is as good; there a forced build cannot replace an entry.  The
+ * manifest of the one that lost has no tag any more, and what only it names may be collected: so a
+ * manifest names, behind the blobs that it brings, also those of the whole chain that it stands on.
  *
  * Pointers.  A registry has no conditional writes: HEAD, before or after the PUT, tells whether
  * another writer was there, and between the two requests the last one wins.  Where tags are
