@@ -2,10 +2,7 @@
 
 #include "util/clock.h"
 
-#define TRANSFERS 6               /* at once: most are questions */
-#define SURE_NS   (CLOCK_SEC / 5) /* a build that lasts so long makes a new image */
-
-static void advance(struct push *p);
+#define TRANSFERS 6 /* at once: most are questions */
 
 /* --- beginning and end ------------------------------------------------------------- */
 
@@ -90,102 +87,14 @@ void push_free(struct push *p)
 	free(p);
 }
 
-static bool stopping(const struct push *p)
+bool push_stopping(const struct push *p)
 {
 	return p->stopped || atomic_load(&p->o->stop);
 }
 
-static struct registry *registry_of(const struct push *p)
+struct registry *push_registry(const struct push *p)
 {
 	return p->o->opts->registry(p->o->opts->registry_ctx);
-}
-
-/* --- what is there already --------------------------------------------------------- */
-
-static void note_blobs(struct push_repo *repo, str text, str type)
-{
-	cleanup_arena struct arena *a = arena_new();
-	struct manifest m = { 0 };
-	struct cairn_err ignored;
-
-	if (manifest_parse(a, text, type, &m, &ignored) < 0 || m.kind != MANIFEST_IMAGE)
-		return;
-	map_put(&repo->has, str_n((const char *)m.config.digest.b, DIGEST_LEN), repo);
-	for (size_t i = 0; i < m.n_layers; i++)
-		map_put(&repo->has, str_n((const char *)m.layers[i].digest.b, DIGEST_LEN), repo);
-}
-
-/* Ask what the first tag means. Not to know costs a few more questions, nothing else. */
-static int run_look(void *ctx, struct cairn_err *err)
-{
-	struct push_repo *repo = ctx;
-	struct push *p = repo->p;
-	cleanup_free char *type = NULL;
-	cleanup_strbuf struct strbuf text;
-	struct reference ref = repo->ref;
-	bool found = false;
-
-	strbuf_init(&text, MANIFEST_MAX);
-	registry_expect_push(registry_of(p), &ref);
-	if (repo->n_tags)
-		found = registry_manifest_get(registry_of(p), &ref, &text, &type, err) == 0;
-	pthread_mutex_lock(&p->lock);
-	if (found) {
-		repo->was = digest_of(text.ptr, text.len);
-		note_blobs(repo, strbuf_view(&text), str_of(type));
-	}
-	repo->looked = true;
-	advance(p);
-	pthread_mutex_unlock(&p->lock);
-	return 0;
-}
-
-/* A build that still works after a while makes a new image: then layers that were known before
- * may leave too. */
-static int run_timer(void *ctx, struct cairn_err *err)
-{
-	struct push *p = ctx;
-	int64_t at = clock_now() + SURE_NS;
-	const struct timespec until = { .tv_sec = (time_t)(at / CLOCK_SEC),
-		                        .tv_nsec = (long)(at % CLOCK_SEC) };
-
-	(void)err;
-	pthread_mutex_lock(&p->lock);
-	while (!p->go && !p->finishing && !stopping(p))
-		if (pthread_cond_timedwait(&p->changed, &p->lock, &until) != 0)
-			break;
-	if (!p->finishing) {
-		p->go = true;
-		advance(p);
-	}
-	pthread_mutex_unlock(&p->lock);
-	return 0;
-}
-
-/* With the lock. */
-static void start_looking(struct push *p)
-{
-	if (p->looking)
-		return;
-	p->looking = true;
-	for (size_t i = 0; i < p->n_repos; i++)
-		start(p->net, run_look, &p->repos[i]);
-}
-
-void push_begin(struct push *p)
-{
-	pthread_mutex_lock(&p->lock);
-	start_looking(p);
-	pthread_mutex_unlock(&p->lock);
-}
-
-/* It counts from the first layer: until then caches were asked. With the lock. */
-static void start_timer(struct push *p)
-{
-	if (p->timing)
-		return;
-	p->timing = true;
-	start(p->net, run_timer, p);
 }
 
 /* --- layers: with the lock --------------------------------------------------------- */
@@ -201,7 +110,7 @@ static int run_find(void *ctx, struct cairn_err *err)
 	l->result = r;
 	if (r < 0)
 		l->err = *err;
-	advance(p);
+	push_advance(p);
 	pthread_mutex_unlock(&p->lock);
 	return 0;
 }
@@ -218,7 +127,7 @@ static int run_bring(void *ctx, struct cairn_err *err)
 	if (r < 0)
 		part->err = *err;
 	p->running--;
-	advance(p);
+	push_advance(p);
 	pthread_mutex_unlock(&p->lock);
 	return 0;
 }
@@ -242,9 +151,9 @@ static void advance_part(struct push_part *part)
 	start(p->net, run_bring, part);
 }
 
-static void advance(struct push *p)
+void push_advance(struct push *p)
 {
-	if (!stopping(p))
+	if (!push_stopping(p))
 		vec_foreach (l, &p->layers) {
 			if ((*l)->state == PUSH_IDLE) {
 				(*l)->state = PUSH_RUNNING;
@@ -287,8 +196,8 @@ void push_chain(struct push *p, const struct chain *chain)
 	pool_collect(p->makers);
 	pool_collect(p->net);
 	pthread_mutex_lock(&p->lock);
-	start_looking(p);
-	start_timer(p);
+	push_look(p);
+	push_time(p);
 	for (size_t i = 0; i < chain->n; i++) {
 		str key = str_n((const char *)chain->layers[i].diff_id.b, DIGEST_LEN);
 		struct push_layer *l;
@@ -299,7 +208,7 @@ void push_chain(struct push *p, const struct chain *chain)
 		map_put(&p->by_id, key, l);
 		p->go |= l->fresh; /* the image is a new one */
 	}
-	advance(p);
+	push_advance(p);
 	pthread_mutex_unlock(&p->lock);
 }
 
@@ -323,7 +232,7 @@ static void wait_change(struct push *p)
 static int wait_layer(struct push *p, struct push_layer *l, struct cairn_err *err)
 {
 	while (l->state == PUSH_IDLE || l->state == PUSH_RUNNING) {
-		if (stopping(p))
+		if (push_stopping(p))
 			return cancelled(err);
 		wait_change(p);
 	}
@@ -335,7 +244,7 @@ static int wait_layer(struct push *p, struct push_layer *l, struct cairn_err *er
 static int wait_part(struct push *p, struct push_part *part, struct cairn_err *err)
 {
 	while (part->state == PUSH_IDLE || part->state == PUSH_RUNNING) {
-		if (stopping(p))
+		if (push_stopping(p))
 			return cancelled(err);
 		wait_change(p);
 	}
@@ -431,7 +340,7 @@ static int wait_looked(const struct push_repo *repo, struct cairn_err *err)
 
 	pthread_mutex_lock(&p->lock);
 	while (!repo->looked && r == 0) {
-		if (stopping(p))
+		if (push_stopping(p))
 			r = cancelled(err);
 		else
 			wait_change(p);
@@ -453,7 +362,7 @@ static bool manifest_there(const struct push_repo *repo, const struct pushed *im
 	go = repo->p->go;
 	pthread_mutex_unlock(&repo->p->lock);
 	ref.digest = im->manifest.digest;
-	return !go && registry_head(registry_of(repo->p), &ref, &digest, &type, &ignored) == 0 &&
+	return !go && registry_head(push_registry(repo->p), &ref, &digest, &type, &ignored) == 0 &&
 	       digest_eq(&digest, &im->manifest.digest);
 }
 
@@ -477,7 +386,7 @@ static int bring_config(struct push_repo *repo, const struct pushed *im, struct 
 
 	if (map_has(&repo->has, str_n((const char *)im->config.digest.b, DIGEST_LEN)))
 		return 0;
-	return registry_blob_bring(registry_of(repo->p), &repo->ref, &want, NULL, &moved, err);
+	return registry_blob_bring(push_registry(repo->p), &repo->ref, &want, NULL, &moved, err);
 }
 
 struct bringing {
@@ -501,7 +410,7 @@ static int bring_all(struct push_repo *repo, const struct pushed *im, struct cai
 
 	pthread_mutex_lock(&p->lock);
 	p->go = true;
-	advance(p);
+	push_advance(p);
 	pthread_mutex_unlock(&p->lock);
 	return pool_map(p->net, 2, bring_part, &b, err);
 }
@@ -515,8 +424,8 @@ static int put_manifest(const struct push_repo *repo, const struct pushed *im, c
 		(void)snprintf(ref.tag, sizeof(ref.tag), "%s", tag);
 	else
 		ref.digest = im->manifest.digest;
-	return registry_manifest_put(registry_of(repo->p), &ref, im->manifest.media_type, im->bytes,
-	                             err);
+	return registry_manifest_put(push_registry(repo->p), &ref, im->manifest.media_type,
+	                             im->bytes, err);
 }
 
 /* Ask for all layers again: the registry has lost one. */

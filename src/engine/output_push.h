@@ -113,6 +113,21 @@ void push_progress(struct push *p, uint64_t *ret_done, uint64_t *ret_total);
 /* Bring everything there. A pool thread. */
 int push_write(struct push *p, struct out_job *j, struct cairn_err *err);
 
+bool push_stopping(const struct push *p);
+struct registry *push_registry(const struct push *p);
+
+/* Start whatever can go on. With the lock. */
+void push_advance(struct push *p);
+
+/* --- output_push_look.c: what is there already; with the lock --- */
+
+/* Ask what the tags mean, once. */
+void push_look(struct push *p);
+
+/* The first layer is known: from here the time counts after which the image is taken for a new
+ * one; before it caches were asked. Once. */
+void push_time(struct push *p);
+
 /* --- output_push_layer.c: work without the lock --- */
 
 /* Find out what the layer is called in its form. */
