@@ -101,6 +101,8 @@ static void need(struct step *s)
 
 /* --- what other machines have ---------------------------------------------- */
 
+#define FIRST_ASKED 4 /* steps; as many connections are opened by who looks at base and tag */
+
 /* Steps whose keys the remotes are asked for, together. */
 struct wave {
 	struct step **steps;
@@ -180,17 +182,21 @@ static int collect(struct step *s, struct wave *w, struct cairn_err *err)
 	return 0;
 }
 
-/* First the target alone: an image that has not changed costs one request. Then all the rest at
- * once. */
+/* The target and what it stands on first: an image that has not changed costs no more than these
+ * requests, and neither does one of which the last steps have. Then all the rest at once. */
 static int find_remote(struct engine_build *b, struct cairn_err *err)
 {
+	struct step *s = b->target;
 	struct wave w;
 
-	if (!b->opts->supply || !supply_remotes(b->opts->supply) || usable(b->target))
+	if (!b->opts->supply || !supply_remotes(b->opts->supply) || usable(s))
 		return 0;
 	wave_init(b, &w);
-	if (b->target->node->kind != GRAPH_BASE) {
-		wave_add(&w, b->target);
+	for (size_t i = 0; i < FIRST_ASKED && s->node->kind != GRAPH_BASE && !usable(s); i++) {
+		wave_add(&w, s);
+		s = build_step(b, s->node->parent);
+	}
+	if (w.n) {
 		TRY(wave_ask(b, &w, err));
 		w.n = 0;
 	}
