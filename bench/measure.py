@@ -46,7 +46,7 @@ def in_turn(contenders, rounds, prepare, commands, log, report=lambda *_: None):
     """Measure A B C A B C ...: what the machine does meanwhile hits all alike.
 
     prepare(contender, round)   not measured
-    commands(contender, round)  what is measured
+    commands(contender, round)  what is measured; what was there to be written before is on the disk
     log(contender)              file for its output
     Returns {contender: [Sample]}; one that fails has the text of the failure instead.
     """
@@ -57,6 +57,7 @@ def in_turn(contenders, rounds, prepare, commands, log, report=lambda *_: None):
                 continue
             try:
                 prepare(c, number)
+                os.sync()
                 sample = run(commands(c, number), log(c))
                 results[c].append(sample)
                 report(c, number, sample)

@@ -36,6 +36,10 @@ int inline_entries(str config, struct arena *a, struct inline_entry **ret, size_
 int remote_open_inline(struct registry *registry, const struct reference *ref,
                        const struct platform *platform, struct remote **ret, struct cairn_err *err);
 
+/* Look at the image now: the first entry that is asked for would. Any thread; fails as
+ * remote_entry_get(). */
+int remote_inline_look(struct remote *r, struct cairn_err *err);
+
 /* Was it looked at, and has nothing that name? Then it is no cache of another kind either. */
 bool remote_inline_absent(struct remote *r);
 

@@ -58,8 +58,10 @@ static int add_entry(struct remote_inline *g, const struct registry_image *im,
 static int look(struct remote_inline *g, struct cairn_err *err)
 {
 	cleanup_registry_image struct registry_image *im = NULL;
-	int r = registry_resolve_seen(g->registry, &g->ref, &g->platform, &im, &g->absent, err);
+	struct registry_resolving with = { 0 };
+	int r = registry_resolve_with(g->registry, &g->ref, &g->platform, &with, &im, err);
 
+	g->absent = with.absent;
 	if (r == CAIRN_E_NOT_FOUND || r == CAIRN_E_SYNTAX || r == CAIRN_E_UNSUPPORTED)
 		return 0; /* nor is what is no image, as a cache of BuildKit */
 	TRY(r);
@@ -72,20 +74,40 @@ static int look(struct remote_inline *g, struct cairn_err *err)
 	return 0;
 }
 
+/* With the lock. */
+static int look_once(struct remote_inline *g, struct cairn_err *err)
+{
+	int got = g->looked ? 0 : look(g, err);
+
+	g->looked |= got == 0;
+	return got;
+}
+
+int remote_inline_look(struct remote *r, struct cairn_err *err)
+{
+	struct remote_inline *g = inline_of(r);
+	struct health_call call;
+	int got;
+
+	TRY(remote_begin(r, REMOTE_READ_PATIENCE, &call, err));
+	pthread_mutex_lock(&g->lock);
+	got = look_once(g, err);
+	pthread_mutex_unlock(&g->lock);
+	return remote_end(r, &call, got, err);
+}
+
 static int doc_get(struct remote *r, const struct remote_place *at, struct strbuf *out,
                    char **ret_version, bool *ret_found, struct cairn_err *err)
 {
 	struct remote_inline *g = inline_of(r);
 	const str *text = NULL;
-	int got = 0;
+	int got;
 
 	*ret_found = false;
 	if (at->pointer)
 		return 0;
 	pthread_mutex_lock(&g->lock);
-	if (!g->looked)
-		got = look(g, err);
-	g->looked |= got == 0;
+	got = look_once(g, err);
 	if (got == 0)
 		text = map_get(&g->texts, str_n((const char *)at->name->b, DIGEST_LEN));
 	pthread_mutex_unlock(&g->lock);

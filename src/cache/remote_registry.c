@@ -168,23 +168,61 @@ static void set_number(const struct reference *base, unsigned n, struct referenc
 		               base->tag, n);
 }
 
+/* What the first number behind a pointer's tag stands for; asked while others work. */
+struct first_number {
+	struct remote *r;
+	struct reference ref;
+	pthread_t thread;
+	bool running; /* thread is */
+	bool there;
+	struct digest digest;
+	int result;
+	struct cairn_err err;
+};
+
+static void *ask_first(void *ctx)
+{
+	struct first_number *f = ctx;
+
+	f->result = head_tag(f->r, &f->ref, &f->there, &f->digest, &f->err);
+	return NULL;
+}
+
+static void first_begin(struct remote *r, const struct reference *base, struct first_number *f)
+{
+	f->r = r;
+	set_number(base, 1, &f->ref);
+	f->running = pthread_create(&f->thread, NULL, ask_first, f) == 0;
+	if (!f->running)
+		(void)ask_first(f);
+}
+
+static int first_end(struct first_number *f, struct cairn_err *err)
+{
+	if (f->running)
+		(void)pthread_join(f->thread, NULL);
+	if (f->result < 0)
+		*err = f->err;
+	return f->result;
+}
+
 /* The highest number behind a pointer's tag, 0 when there is none, and what that tag stands
- * for. One request where tags are mutable. */
-static int last_number(struct remote *r, const struct reference *base, unsigned *ret,
-                       struct digest *ret_digest, struct cairn_err *err)
+ * for. One request where tags are mutable: the one that was made for `first`. */
+static int last_number(struct remote *r, const struct reference *base,
+                       const struct first_number *first, unsigned *ret, struct digest *ret_digest,
+                       struct cairn_err *err)
 {
 	unsigned low = 0, high = 1; /* low is there, high is not */
 	struct reference ref;
-	struct digest d;
-	bool there;
+	struct digest d = first->digest;
+	bool there = first->there;
 
-	for (;; high *= 2) {
-		set_number(base, high, &ref);
-		TRY(head_tag(r, &ref, &there, &d, err));
-		if (!there || high > NUMBER_MAX)
-			break;
+	while (there && high <= NUMBER_MAX) {
 		low = high;
 		*ret_digest = d;
+		high *= 2;
+		set_number(base, high, &ref);
+		TRY(head_tag(r, &ref, &there, &d, err));
 	}
 	while (high - low > 1) {
 		unsigned middle = low + (high - low) / 2;
@@ -203,19 +241,40 @@ static int last_number(struct remote *r, const struct reference *base, unsigned 
 }
 
 /* The value of a pointer whose tag without a number holds *out already. */
-static int get_numbered(struct remote *r, const struct reference *base, struct strbuf *out,
-                        unsigned *ret_n, struct digest *ret_digest, bool *ret_found,
-                        struct cairn_err *err)
+static int get_numbered(struct remote *r, const struct reference *base,
+                        const struct first_number *first, struct strbuf *out, unsigned *ret_n,
+                        struct digest *ret_digest, bool *ret_found, struct cairn_err *err)
 {
 	struct reference ref;
 	struct digest ignored;
 
-	TRY(last_number(r, base, ret_n, &ignored, err));
+	TRY(last_number(r, base, first, ret_n, &ignored, err));
 	if (*ret_n == 0)
 		return 0;
 	set_number(base, *ret_n, &ref);
 	strbuf_clear(out);
 	return get_tag(r, &ref, out, ret_digest, ret_found, err);
+}
+
+/* The tag and the one behind it are asked for at once: behind a long way the second would take as
+ * long again. */
+static int get_pointer(struct remote *r, const struct reference *base, struct strbuf *out,
+                       unsigned *ret_n, struct digest *ret_digest, bool *ret_found,
+                       struct cairn_err *err)
+{
+	struct first_number first = { 0 };
+	struct cairn_err why;
+	int rc;
+
+	first_begin(r, base, &first);
+	rc = get_tag(r, base, out, ret_digest, ret_found, err);
+	if (first_end(&first, &why) < 0 && rc == 0 && *ret_found) {
+		*err = why;
+		return why.code;
+	}
+	TRY(rc);
+	return *ret_found ? get_numbered(r, base, &first, out, ret_n, ret_digest, ret_found, err)
+	                  : 0;
 }
 
 static int doc_get(struct remote *r, const struct remote_place *at, struct strbuf *out,
@@ -226,9 +285,10 @@ static int doc_get(struct remote *r, const struct remote_place *at, struct strbu
 	unsigned n = 0;
 
 	set_tag(r, at, &base);
-	TRY(get_tag(r, &base, out, &d, ret_found, err));
-	if (*ret_found && at->pointer)
-		TRY(get_numbered(r, &base, out, &n, &d, ret_found, err));
+	if (at->pointer)
+		TRY(get_pointer(r, &base, out, &n, &d, ret_found, err));
+	else
+		TRY(get_tag(r, &base, out, &d, ret_found, err));
 	if (*ret_found)
 		*ret_version = xasprintf("%u %s", n, digest_text(&d).s);
 	return 0;
@@ -418,16 +478,25 @@ static int parse_version(const char *version, struct standing *ret, struct cairn
 static int look_before(struct remote *r, const struct remote_doc *doc, const struct reference *base,
                        struct standing *now, bool *ret_lost, struct cairn_err *err)
 {
+	struct first_number first = { 0 };
 	struct standing then;
+	struct cairn_err why;
+	int rc;
 
 	TRY(parse_version(doc->version, &then, err));
 	*now = then;
 	if (doc->when != REMOTE_ALWAYS && doc->look != REMOTE_LOOK_BEFORE)
 		return 0;
 	*now = (struct standing){ 0 };
-	TRY(head_tag(r, base, &now->there, &now->digest, err));
+	first_begin(r, base, &first);
+	rc = head_tag(r, base, &now->there, &now->digest, err);
+	if (first_end(&first, &why) < 0 && rc == 0 && now->there) {
+		*err = why;
+		return why.code;
+	}
+	TRY(rc);
 	if (now->there)
-		TRY(last_number(r, base, &now->n, &now->digest, err));
+		TRY(last_number(r, base, &first, &now->n, &now->digest, err));
 	*ret_lost = doc->when == REMOTE_ABSENT ? now->there
 	            : doc->when == REMOTE_SAME
 	                    ? !now->there || !digest_eq(&now->digest, &then.digest)

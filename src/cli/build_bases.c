@@ -1,5 +1,6 @@
 /* cairn build: what caches know about base images, for runners that do not reach their registries.
  */
+#include "build_asked.h"
 #include "build_cache.h"
 #include "build_priv.h"
 #include "util/clock.h"
@@ -7,22 +8,37 @@
 
 /* --- asking ---------------------------------------------------------------------- */
 
-bool build_bases_recall(void *ctx, str ref, const struct platform *platform, struct arena *a,
-                        struct base_fact *ret)
+static int look(void *ctx, struct cairn_err *err)
 {
-	const struct build_run *r = ctx;
+	return remote_inline_look(ctx, err);
+}
+
+void build_bases_foresee(void *ctx, str ref, const struct platform *platform)
+{
+	struct build_run *r = ctx;
+	struct digest name = base_fact_name(ref, platform);
+
+	for (size_t i = 0; !r->foreseen && r->caches && i < r->caches->n_images; i++)
+		pool_add(build_remote_teller(r),
+		         (struct pool_task){ .run = look, .ctx = r->caches->images[i] });
+	r->foreseen = true;
+	for (size_t i = 0; r->caches && i < r->caches->n; i++)
+		build_asked_begin(r, r->caches->remotes[i], &name);
+}
+
+bool build_bases_recall(void *ctx, str ref, const struct platform *platform, int64_t patience,
+                        struct arena *a, struct base_fact *ret)
+{
+	struct build_run *r = ctx;
 	struct digest name = base_fact_name(ref, platform);
 
 	for (size_t i = 0; r->caches && i < r->caches->n; i++) {
-		cleanup_strbuf struct strbuf text;
-		cleanup_free char *version = NULL;
+		const struct asked_pointer *p =
+			build_asked_get(r, r->caches->remotes[i], &name, patience);
 		struct cairn_err ignored;
-		bool found = false;
 
-		strbuf_init(&text, REMOTE_POINTER_MAX);
-		if (remote_pointer_get(r->caches->remotes[i], &name, &text, &version, &found,
-		                       &ignored) == 0 &&
-		    found && base_fact_decode(strbuf_view(&text), a, ret, &ignored) == 0)
+		if (p && p->result == 0 && p->found &&
+		    base_fact_decode(strbuf_view(&p->text), a, ret, &ignored) == 0)
 			return true;
 	}
 	return false;
@@ -32,6 +48,7 @@ bool build_bases_recall(void *ctx, str ref, const struct platform *platform, str
 
 /* A fact on its way into one remote. */
 struct telling {
+	struct build_run *r;
 	struct remote *remote;
 	struct digest name;
 	struct base_fact fact;
@@ -54,21 +71,19 @@ static bool is_known(const struct telling *t, str text)
 static int tell(void *ctx, struct cairn_err *err)
 {
 	struct telling *t = ctx;
-	cleanup_strbuf struct strbuf there, text;
-	cleanup_free char *version = NULL;
+	const struct asked_pointer *there = build_asked_get(t->r, t->remote, &t->name, -1);
+	cleanup_strbuf struct strbuf text;
 	struct remote_pointer p = { 0 };
-	bool found = false, lost = false;
+	bool lost = false;
 
-	strbuf_init(&there, REMOTE_POINTER_MAX);
 	strbuf_init(&text, REMOTE_POINTER_MAX);
-	TRY(remote_pointer_get(t->remote, &t->name, &there, &version, &found, err));
-	if (found && is_known(t, strbuf_view(&there)))
+	if (!there || there->result < 0 || (there->found && is_known(t, strbuf_view(&there->text))))
 		return 0;
 	base_fact_encode(&t->fact, &text);
 	if (!text.len || text.overflow)
 		return 0;
 	p.document = strbuf_view(&text);
-	p.version = version;
+	p.version = there->version;
 	p.look = REMOTE_LOOK_NEVER; /* what others say is as true */
 	return remote_pointer_put(t->remote, &t->name, &p, &lost, err);
 }
@@ -94,6 +109,7 @@ static void start(struct build_run *r, const struct graph_node *n, str config)
 		struct telling *t = xcalloc(1, sizeof(*t));
 
 		t->a = arena_new();
+		t->r = r;
 		t->remote = r->caches->targets[i].remote;
 		t->name = base_fact_name(n->base.ref, &n->stage->platform);
 		t->fact = (struct base_fact){ .seen = clock_now(),
@@ -102,6 +118,7 @@ static void start(struct build_run *r, const struct graph_node *n, str config)
 			                      .config = arena_str(t->a, config) };
 		if (digest_none(&t->fact.index))
 			t->fact.index = t->fact.manifest;
+		build_asked_begin(r, t->remote, &t->name);
 		pool_add(build_remote_teller(r), (struct pool_task){ tell, told, t, free_telling });
 	}
 }

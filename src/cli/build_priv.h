@@ -59,11 +59,12 @@ struct build_run {
 	struct supply *supply;
 	struct publisher *publisher;
 	struct pool *teller;        /* build_remote_teller(); NULL: nobody needed it */
+	struct build_asked *asked;  /* pointers; never NULL once bases are opened */
 	struct mount_cache *mounts; /* NULL: cache mounts stay on this machine */
+	bool foreseen;              /* images that have a cache inside are looked at */
 	bool published;             /* it was waited for */
 	struct build_warnings *warnings;
 	struct build_record *record;      /* build_history.c; in a; NULL until it is made */
-	struct build_heard *heard;        /* build_report.c; in a */
 	VEC(struct inline_entry) inlined; /* what type=inline puts into the image */
 	int64_t started;                  /* clock_monotonic() */
 	struct interrupt *interrupt;
@@ -100,9 +101,11 @@ char *build_warnings_hand_over(struct build_run *r);
 
 /* --- build_bases.c: what caches know about base images --- */
 
-/* Fits base_opts.recall; ctx is a struct build_run. */
-bool build_bases_recall(void *ctx, str ref, const struct platform *platform, struct arena *a,
-                        struct base_fact *ret);
+/* Fits base_opts.foresee; ctx is a struct build_run. */
+void build_bases_foresee(void *ctx, str ref, const struct platform *platform);
+/* Fits base_opts.recall. */
+bool build_bases_recall(void *ctx, str ref, const struct platform *platform, int64_t patience,
+                        struct arena *a, struct base_fact *ret);
 /* Let the caches that are written know those of this build, in the background. */
 void build_bases_tell(struct build_run *r);
 

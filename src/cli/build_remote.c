@@ -4,7 +4,7 @@
 #include "settings.h"
 
 #define NET_THREADS    16 /* most of them wait */
-#define TELLER_THREADS 4  /* likewise */
+#define TELLER_THREADS 6  /* likewise */
 
 /* --- options ------------------------------------------------------------------------------ */
 

@@ -2,6 +2,7 @@
 
 #include <sys/random.h>
 
+#include "build_asked.h"
 #include "build_cache.h"
 #include "build_priv.h"
 #include "table.h"
@@ -132,132 +133,41 @@ static struct digest pointer_name(const struct digest *subject)
 	return digest_fields_end(&f);
 }
 
-/* What a remote had to say. */
-struct build_heard {
-	struct build_heard *next;
-	struct remote *remote;
-	struct report *report; /* NULL: it has none, or does not answer */
-	char *version;         /* of its pointer, or NULL */
-};
-
-/* A remote that is asked. */
-struct question {
-	struct build_run *r;
-	struct remote *remote;
-	struct digest name;
-	struct strbuf text;
-	char *version;
-	bool found;
-};
-
-static void free_question(void *ctx)
-{
-	struct question *q = ctx;
-
-	strbuf_done(&q->text);
-	free(q->version);
-	free(q);
-}
-
-static struct question *new_question(struct build_run *r, struct remote *remote,
-                                     const struct digest *subject)
-{
-	struct question *q = xcalloc(1, sizeof(*q));
-
-	q->r = r;
-	q->remote = remote;
-	q->name = pointer_name(subject);
-	strbuf_init(&q->text, REMOTE_POINTER_MAX);
-	return q;
-}
-
-static int ask(void *ctx, struct cairn_err *err)
-{
-	struct question *q = ctx;
-
-	return remote_pointer_get(q->remote, &q->name, &q->text, &q->version, &q->found, err);
-}
-
-/* Main thread. Takes the question over. */
-static void heard(void *ctx, int result, const struct cairn_err *why)
-{
-	struct question *q = ctx;
-	struct arena *a = q->r->a;
-	struct build_heard *h = arena_new_of(a, struct build_heard);
-	struct report *rep = arena_new_of(a, struct report);
-	struct cairn_err ignored;
-
-	(void)why;
-	*h = (struct build_heard){ .next = q->r->heard, .remote = q->remote };
-	if (result == 0 && q->found) {
-		str text = arena_str(a, strbuf_view(&q->text));
-
-		h->version = q->version ? arena_cstr(a, str_of(q->version)) : NULL;
-		if (report_decode(text, a, rep, &ignored) == 0)
-			h->report = rep;
-	}
-	q->r->heard = h;
-	free_question(q);
-}
-
-static const struct build_heard *find_heard(const struct build_run *r, const struct remote *remote)
-{
-	const struct build_heard *h = r->heard;
-
-	while (h && h->remote != remote)
-		h = h->next;
-	return h;
-}
-
-static void start_asking(struct build_run *r, struct remote *remote, const struct digest *subject)
-{
-	struct question *q = new_question(r, remote, subject);
-
-	pool_add(build_remote_teller(r), (struct pool_task){ ask, heard, q, free_question });
-}
-
 void build_report_ask(struct build_run *r)
 {
 	const struct build_caches *c = r->caches;
-	struct digest subject = subject_of(r);
+	struct digest subject = subject_of(r), name = pointer_name(&subject);
 
 	if (!c || !engine_work(r->build))
 		return;
 	for (size_t i = 0; i < c->n; i++)
-		start_asking(r, c->remotes[i], &subject);
-	for (size_t i = 0; r->publisher && i < c->n_targets; i++) {
-		bool read = false;
-
-		for (size_t k = 0; k < c->n; k++)
-			read |= c->remotes[k] == c->targets[i].remote;
-		if (!read)
-			start_asking(r, c->targets[i].remote, &subject);
-	}
+		build_asked_begin(r, c->remotes[i], &name);
+	for (size_t i = 0; r->publisher && i < c->n_targets; i++)
+		build_asked_begin(r, c->targets[i].remote, &name);
 }
 
 /* What it said, or says now. */
-static const struct build_heard *hear(struct build_run *r, struct remote *remote,
-                                      const struct digest *subject)
+static const struct asked_pointer *hear(struct build_run *r, struct remote *remote,
+                                        const struct digest *subject)
 {
-	struct cairn_err ignored;
-	struct question *q;
+	struct digest name = pointer_name(subject);
 
-	if (!find_heard(r, remote) && r->teller)
-		pool_wait(r->teller);
-	if (!find_heard(r, remote)) {
-		q = new_question(r, remote, subject);
-		heard(q, ask(q, &ignored), &ignored);
-	}
-	return find_heard(r, remote);
+	build_asked_begin(r, remote, &name);
+	return build_asked_get(r, remote, &name, -1);
 }
 
 /* The newest one that a cache knows: an empty machine has none of its own. */
 static void find_elsewhere(struct build_run *r, const struct digest *subject, struct report **best)
 {
 	for (size_t i = 0; r->caches && i < r->caches->n; i++) {
-		struct report *rep = hear(r, r->caches->remotes[i], subject)->report;
+		const struct asked_pointer *p = hear(r, r->caches->remotes[i], subject);
+		struct report *rep = arena_new_of(r->a, struct report);
+		struct cairn_err ignored;
 
-		if (rep && (!*best || rep->time > (*best)->time))
+		if (p->result < 0 || !p->found ||
+		    report_decode(arena_str(r->a, strbuf_view(&p->text)), r->a, rep, &ignored) < 0)
+			continue;
+		if (!*best || rep->time > (*best)->time)
 			*best = rep;
 	}
 }

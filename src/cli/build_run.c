@@ -1,4 +1,5 @@
 /* cairn build: from options to an image in the store. */
+#include "build_asked.h"
 #include "build_priv.h"
 
 #include <sys/sysinfo.h>
@@ -208,6 +209,8 @@ static int plan(struct build_run *r, struct cairn_err *err)
 	TRY(show_warnings(r, err));
 	TRY(build_set_engine_opts(r, err));
 	TRY(build_mounts_open(r, err));
+	r->eopts.keyed = build_state_ask;
+	r->eopts.keyed_ctx = r;
 	return engine_plan(&r->eopts, &r->build, err);
 }
 
@@ -260,6 +263,7 @@ static int finish(struct build_run *r, struct engine_image *im, struct cairn_err
 static void run_done(struct build_run *r)
 {
 	build_remote_free(r);
+	build_asked_free(r->asked);
 	build_history_drop(r);
 	build_warnings_free(r);
 	engine_free(r->build);
@@ -323,6 +327,8 @@ static int open_bases(struct build_run *r, struct cairn_err *err)
 	bopts.net.traffic = &r->traffic;
 	bopts.pinned = pinned;
 	bopts.pinned_ctx = r->lock;
+	r->asked = build_asked_new();
+	bopts.foresee = build_bases_foresee;
 	bopts.recall = build_bases_recall;
 	bopts.recall_ctx = r;
 	bopts.cancel_fd = r->cancel_fd;

@@ -1,10 +1,13 @@
 #include "build_state.h"
 
+#include "build_asked.h"
 #include "build_cache.h"
 #include "build_priv.h"
 #include "ctx.h"
 #include "util/clock.h"
 #include "util/pool.h"
+
+#define FRESH_NS (2 * CLOCK_SEC) /* what was heard since then is what is there */
 
 /* The commit that CI says it builds; nobody is asked for it. */
 static str commit_of(char *const *envp)
@@ -63,11 +66,32 @@ struct publishing {
 	struct plan_known now; /* texts in the build's arena */
 };
 
+/* Does it say that there already, as far as plan_state_publish() is concerned? */
+static bool says_so(const struct plan_state_there *there, const struct plan_known *now)
+{
+	cleanup_arena struct arena *a = arena_new();
+	struct plan_known old = { 0 };
+	struct cairn_err ignored;
+
+	return there->found && plan_known_decode(there->text, a, &old, &ignored) == 0 &&
+	       plan_known_same(&old, now);
+}
+
+/* What was heard a while ago is only believed when there is nothing to be written. */
 static int publish(void *ctx, struct cairn_err *err)
 {
 	const struct publishing *p = ctx;
+	struct digest name = plan_state_name(&p->key);
+	const struct asked_pointer *heard = build_asked_get(p->r, p->remote, &name, -1);
+	struct plan_state_there there = { 0 };
 
-	return plan_state_publish(p->remote, &p->key, &p->now, err);
+	if (!heard || heard->result < 0)
+		return plan_state_publish(p->remote, &p->key, &p->now, NULL, err);
+	there = (struct plan_state_there){ heard->found, strbuf_view(&heard->text),
+		                           heard->version };
+	if (clock_monotonic() - heard->when > FRESH_NS && !says_so(&there, &p->now))
+		return plan_state_publish(p->remote, &p->key, &p->now, NULL, err);
+	return plan_state_publish(p->remote, &p->key, &p->now, &there, err);
 }
 
 /* Of one that does not answer the user has been told. */
@@ -92,6 +116,27 @@ void build_state_warn(struct build_run *r, const struct cairn_err *why)
 {
 	build_run_warn(r, str_of(arena_printf(r->a, "'cairn plan' will not know of this build: %s",
 	                                      why->msg)));
+}
+
+void build_state_ask(void *ctx, const struct engine_build *b)
+{
+	struct build_run *r = ctx;
+	struct plan_opts here = { .store = r->store };
+	struct plan_known old = { 0 };
+	struct digest *ids = NULL;
+	struct cairn_err ignored;
+	struct digest key, name;
+	str none;
+
+	if (r->explain || store_read_only(r->store) || !r->caches || !r->caches->n_targets ||
+	    identities(r, &ids, &ignored) < 0)
+		return;
+	key = engine_input(b, ids);
+	name = plan_state_name(&key);
+	if (plan_state_find(&here, &key, 1, r->a, &old, &none, &ignored) < 0 || old.time)
+		return;
+	for (size_t i = 0; i < r->caches->n_targets; i++)
+		build_asked_begin(r, r->caches->targets[i].remote, &name);
 }
 
 /* --- all of it --------------------------------------------------------------------------- */

@@ -246,19 +246,46 @@ static int remember(struct bases *b, const struct registry_image *img,
 
 struct resolving {
 	struct bases *b;
+	str text; /* normalised */
 	struct reference ref;
 	struct platform platform;
 	struct registry_image *img;
+	int64_t began; /* clock_monotonic() */
 	bool ended;
 	int result;
 	struct cairn_err err;
 };
 
+/* The config, of which the manifest says the digest. Who remembers it was asked when the registry
+ * was: what takes twice as long is not waited for. */
+static bool known_config(void *ctx, const struct digest *digest, struct strbuf *out)
+{
+	const struct resolving *r = ctx;
+	const struct base_opts *o = &r->b->opts;
+	cleanup_arena struct arena *a = arena_new();
+	int64_t patience = clock_monotonic() - r->began;
+	struct base_fact f = { 0 };
+	struct cairn_err ignored;
+	bool here = false;
+
+	if (store_blob_find(o->store, digest, &here, NULL, &ignored) == 0 && here &&
+	    store_blob_read(o->store, digest, out, &ignored) == 0)
+		return true;
+	if (!o->recall || !o->recall(o->recall_ctx, r->text, &r->platform, patience, a, &f))
+		return false;
+	strbuf_clear(out);
+	strbuf_str(out, f.config);
+	return true;
+}
+
 static int resolve_run(void *ctx, struct cairn_err *err)
 {
 	struct resolving *r = ctx;
+	struct registry_resolving with = { .config = known_config, .ctx = r };
 
-	return registry_resolve(bases_registry(r->b), &r->ref, &r->platform, &r->img, err);
+	r->began = clock_monotonic();
+	return registry_resolve_with(bases_registry(r->b), &r->ref, &r->platform, &with, &r->img,
+	                             err);
 }
 
 static void resolve_done(void *ctx, int result, const struct cairn_err *err)
@@ -276,6 +303,8 @@ static int resolve(struct resolving *r, struct cairn_err *err)
 {
 	struct bases *b = r->b;
 
+	if (b->opts.foresee)
+		b->opts.foresee(b->opts.recall_ctx, r->text, &r->platform);
 	pool_add(b->opts.pool,
 	         (struct pool_task){ .run = resolve_run, .done = resolve_done, .ctx = r });
 	while (!r->ended) {
@@ -350,7 +379,7 @@ static int from_registry(struct bases *b, const struct wanted *w, struct registr
                          struct cairn_err *err)
 {
 	const struct base_image *i = known(b, w);
-	struct resolving r = { .b = b, .ref = w->ref, .platform = *w->platform };
+	struct resolving r = { .b = b, .text = w->text, .ref = w->ref, .platform = *w->platform };
 
 	if (i && !i->img) {
 		*err = i->err;
@@ -377,7 +406,7 @@ static int prefetch_one(void *ctx, size_t i, struct cairn_err *ignored)
 	struct resolving *r = &((struct prefetching *)ctx)[i].resolving;
 
 	(void)ignored;
-	(void)registry_resolve(bases_registry(r->b), &r->ref, &r->platform, &r->img, &r->err);
+	(void)resolve_run(r, &r->err);
 	return 0;
 }
 
@@ -396,9 +425,9 @@ void base_prefetch(void *ctx, const str *refs, const struct platform *platforms,
 		if (bases_reference(b, refs[i], &w.ref, &w.pinned, &ignored) < 0 ||
 		    find_local(b, &w, &config, &found, &ignored) < 0 || found || known(b, &w))
 			continue;
-		all[len++] =
-			(struct prefetching){ w,
-			                      { .b = b, .ref = w.ref, .platform = platforms[i] } };
+		all[len++] = (struct prefetching){
+			w, { .b = b, .text = w.text, .ref = w.ref, .platform = platforms[i] }
+		};
 	}
 	/* One is asked for as well by who wants it, and can be interrupted there. */
 	if (len > 1 && pool_map(b->opts.pool, len, prefetch_one, all, &ignored) == 0)
@@ -418,7 +447,7 @@ static bool recall(struct bases *b, const struct wanted *w, struct arena *a, str
 	struct base_fact f = { 0 };
 
 	if (why->code != CAIRN_E_TRANSIENT || b->opts.pull || !b->opts.recall ||
-	    !b->opts.recall(b->opts.recall_ctx, w->text, w->platform, a, &f))
+	    !b->opts.recall(b->opts.recall_ctx, w->text, w->platform, -1, a, &f))
 		return false;
 	if (!digest_none(want) && !digest_eq(want, &f.index) && !digest_eq(want, &f.manifest))
 		return false;

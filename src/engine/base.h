@@ -31,11 +31,15 @@ struct base_opts {
 	/* The digest that a tag is pinned to (cairn.lock); false: to none. NULL: no tag is. */
 	bool (*pinned)(void *ctx, const struct reference *ref, struct digest *ret);
 	void *pinned_ctx;
-	/* Asked when the registry of an image cannot be reached: does somebody remember its config?
-	 * *ret lives in a. Any failure is "no". NULL: nobody is there. */
-	bool (*recall)(void *ctx, str ref, const struct platform *platform, struct arena *a,
-	               struct base_fact *ret);
-	void *recall_ctx;
+	/* A registry is about to be asked for an image: recall() may be called for it soon. Main
+	 * thread. NULL: nobody wants to know. */
+	void (*foresee)(void *ctx, str ref, const struct platform *platform);
+	/* Does somebody remember the config of an image? Asked to save a request, and where its
+	 * registry cannot be reached. Waits for at most `patience` ns, below 0 as long as it takes;
+	 * any thread. *ret lives in a. Any failure is "no". NULL: nobody is there. */
+	bool (*recall)(void *ctx, str ref, const struct platform *platform, int64_t patience,
+	               struct arena *a, struct base_fact *ret);
+	void *recall_ctx; /* of both */
 	int cancel_fd; /* readable when the user wants to stop; -1 = never */
 	/* One line for the user, from the main thread; never NULL. */
 	void (*warn)(void *ctx, str text);

@@ -49,6 +49,8 @@ struct engine_import {
 	str from; /* "registry/repository": where its layers are */
 };
 
+struct engine_build;
+
 struct engine_opts {
 	struct store *store;                    /* never NULL */
 	struct pool *pool;                      /* never NULL */
@@ -77,6 +79,11 @@ struct engine_opts {
 	/* Let running fetches end soon: the build has failed or the user wants to stop. */
 	void (*fetch_stop)(void *ctx);
 	void *fetch_ctx; /* of all three; the other two are set when fetch_base is */
+
+	/* All keys are known, and caches are about to be asked: engine_input() can be called. Main
+	 * thread, in engine_plan(). NULL: nobody wants to know. */
+	void (*keyed)(void *ctx, const struct engine_build *b);
+	void *keyed_ctx;
 
 	/* Caches of other machines, and layers that come as late as they can; NULL: only what is in
 	 * the store is used. Not asked with --no-cache. */
@@ -111,8 +118,6 @@ struct engine_opts {
 	void (*tick)(void *ctx, int64_t now_ns); /* called about ten times a second; may be NULL */
 	void *tick_ctx;
 };
-
-struct engine_build;
 
 /* Compute keys, look up what is known, tell the observer all steps. Runs nothing.
  *

@@ -101,7 +101,7 @@ static void need(struct step *s)
 
 /* --- what other machines have ---------------------------------------------- */
 
-#define FIRST_ASKED 4 /* steps; as many connections are opened by who looks at base and tag */
+#define FIRST_ASKED 3 /* steps; who looked at base and tag has opened as many connections */
 
 /* Steps whose keys the remotes are asked for, together. */
 struct wave {
@@ -223,6 +223,8 @@ int lookup_plan(struct engine_build *b, struct cairn_err *err)
 	for (size_t i = 0; i < b->n; i++)
 		plan_forced(&b->steps[i]);
 	TRY(find_all(b, err));
+	if (b->opts->keyed)
+		b->opts->keyed(b->opts->keyed_ctx, b);
 	TRY(find_remote(b, err));
 	TRY(import_hits(b, err));
 	need(b->target);

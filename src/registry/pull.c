@@ -165,7 +165,19 @@ static int descend(struct registry *r, const struct platform *platform, struct r
 	return 0;
 }
 
-static int read_config(struct registry *r, struct registry_image *i, struct cairn_err *err)
+static bool known_config(const struct registry_resolving *with, const struct descriptor *d,
+                         struct strbuf *bytes)
+{
+	struct digest got;
+
+	if (!with->config || !with->config(with->ctx, &d->digest, bytes) || bytes->overflow)
+		return false;
+	got = digest_of(bytes->ptr, bytes->len);
+	return bytes->len == d->size && digest_eq(&got, &d->digest);
+}
+
+static int read_config(struct registry *r, const struct registry_resolving *with,
+                       struct registry_image *i, struct cairn_err *err)
 {
 	const struct descriptor *d = &i->manifest.config;
 	struct strbuf bytes cleanup_strbuf;
@@ -176,7 +188,10 @@ static int read_config(struct registry *r, struct registry_image *i, struct cair
 			err, CAIRN_E_SYNTAX,
 			"it is not a container image: its config has the media type '%.*s'",
 			STR(d->media_type));
-	TRY(registry_blob_read(r, &i->ref, d, &bytes, err));
+	if (!known_config(with, d, &bytes)) {
+		strbuf_clear(&bytes);
+		TRY(registry_blob_read(r, &i->ref, d, &bytes, err));
+	}
 	i->config_bytes = arena_str(i->arena, strbuf_view(&bytes));
 	TRY(image_config_parse(i->arena, i->config_bytes, &i->config, err));
 	if (i->config.n_diff_ids != i->manifest.n_layers)
@@ -194,9 +209,9 @@ void registry_image_free(struct registry_image *i)
 	free(i);
 }
 
-int registry_resolve_seen(struct registry *r, const struct reference *ref,
-                          const struct platform *platform, struct registry_image **ret,
-                          bool *ret_absent, struct cairn_err *err)
+int registry_resolve_with(struct registry *r, const struct reference *ref,
+                          const struct platform *platform, struct registry_resolving *with,
+                          struct registry_image **ret, struct cairn_err *err)
 {
 	cleanup_registry_image struct registry_image *i = xcalloc(1, sizeof(*i));
 	char what[REFERENCE_TEXT_MAX];
@@ -204,9 +219,9 @@ int registry_resolve_seen(struct registry *r, const struct reference *ref,
 
 	i->arena = arena_new();
 	i->ref = *ref;
-	rc = descend(r, platform, i, ret_absent, err);
+	rc = descend(r, platform, i, &with->absent, err);
 	if (rc == 0)
-		rc = read_config(r, i, err);
+		rc = read_config(r, with, i, err);
 	if (rc < 0)
 		return cairn_wrap(err, "image %s", reference_familiar(ref, what));
 	*ret = steal_ptr(&i);
@@ -217,7 +232,7 @@ int registry_resolve(struct registry *r, const struct reference *ref,
                      const struct platform *platform, struct registry_image **ret,
                      struct cairn_err *err)
 {
-	bool absent = false;
+	struct registry_resolving with = { 0 };
 
-	return registry_resolve_seen(r, ref, platform, ret, &absent, err);
+	return registry_resolve_with(r, ref, platform, &with, ret, err);
 }

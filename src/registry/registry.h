@@ -116,11 +116,21 @@ int registry_resolve(struct registry *r, const struct reference *ref,
                      const struct platform *platform, struct registry_image **ret,
                      struct cairn_err *err);
 
-/* The same; *ret_absent, also when it fails: the name itself is not there - not only no image for
- * the platform, or no config - so that nobody has to ask for it again. */
-int registry_resolve_seen(struct registry *r, const struct reference *ref,
-                          const struct platform *platform, struct registry_image **ret,
-                          bool *ret_absent, struct cairn_err *err);
+/* What somebody who resolves an image knows, and is told besides. */
+struct registry_resolving {
+	/* Append the bytes of the config with this digest, where they are known: then one request
+	 * less is made, if they are what the digest says. NULL: nobody knows any. */
+	bool (*config)(void *ctx, const struct digest *digest, struct strbuf *out);
+	void *ctx;
+	/* Set, also when it fails: the name itself is not there - not only no image for the
+	 * platform, or no config - so that nobody has to ask for it again. */
+	bool absent;
+};
+
+/* The same, with that. */
+int registry_resolve_with(struct registry *r, const struct reference *ref,
+                          const struct platform *platform, struct registry_resolving *with,
+                          struct registry_image **ret, struct cairn_err *err);
 
 /* The digest a tag points to now, by HEAD: no bytes, and no pull is counted at Docker Hub.
  * It is the registry's word, not verified; *ret_type is its media type (static). */

@@ -92,7 +92,7 @@ static struct digest slot(const char *domain, const struct digest *of)
 	return digest_fields_end(&f);
 }
 
-static struct digest state_name(const struct digest *key)
+struct digest plan_state_name(const struct digest *key)
 {
 	return slot("input-key", key);
 }
@@ -110,7 +110,7 @@ static int find_here(struct store *s, const struct digest *keys, size_t n, struc
 	struct cairn_err ignored;
 
 	for (size_t i = 0; i < n; i++)
-		names[i] = state_name(&keys[i]);
+		names[i] = plan_state_name(&keys[i]);
 	TRY(store_records_find(s, names, n, found, err));
 	for (size_t i = 0; i < n; i++) {
 		if (found[i].found && plan_known_decode(str_n(found[i].payload, found[i].len), a,
@@ -165,7 +165,7 @@ int plan_state_put(struct store *s, const struct digest *key, const struct plan_
                    struct cairn_err *err)
 {
 	cleanup_arena struct arena *a = arena_new();
-	struct digest name = state_name(key), image = image_name(&k->config);
+	struct digest name = plan_state_name(key), image = image_name(&k->config);
 	struct plan_known old = { 0 }, now = *k;
 	cleanup_strbuf struct strbuf text;
 
@@ -256,7 +256,8 @@ static int find_remote(const struct question *q, struct remote *remote, struct c
 		if (q->ret[i].time || digest_none(&q->keys[i]))
 			continue;
 		at[len] = i;
-		asked[len++] = (struct answer){ .remote = remote, .name = state_name(&q->keys[i]) };
+		asked[len++] =
+			(struct answer){ .remote = remote, .name = plan_state_name(&q->keys[i]) };
 	}
 	r = pool_map(q->o->net ? q->o->net : q->o->pool, len, ask, asked, err);
 	for (size_t k = 0; k < len; k++) {
@@ -288,27 +289,34 @@ int plan_state_find(const struct plan_opts *o, const struct digest *keys, size_t
 }
 
 int plan_state_publish(struct remote *r, const struct digest *key, const struct plan_known *k,
-                       struct cairn_err *err)
+                       const struct plan_state_there *there, struct cairn_err *err)
 {
-	struct digest name = state_name(key);
+	struct digest name = plan_state_name(key);
 	cleanup_arena struct arena *a = arena_new();
 	struct plan_known old = { 0 }, now = *k;
 	cleanup_free char *version = NULL;
-	cleanup_strbuf struct strbuf text;
+	cleanup_strbuf struct strbuf asked, text;
+	struct plan_state_there is = { 0 };
 	struct remote_pointer p = { 0 };
-	bool found = false, lost = false;
+	bool lost = false;
 
+	strbuf_init(&asked, KNOWN_MAX);
 	strbuf_init(&text, KNOWN_MAX);
-	TRY(remote_pointer_get(r, &name, &text, &version, &found, err));
-	if (found && plan_known_decode(strbuf_view(&text), a, &old, err) == 0)
+	if (there) {
+		is = *there;
+	} else {
+		TRY(remote_pointer_get(r, &name, &asked, &version, &is.found, err));
+		is.text = strbuf_view(&asked);
+		is.version = version;
+	}
+	if (is.found && plan_known_decode(is.text, a, &old, err) == 0)
 		keep_pushed(&old, &now);
 	if (plan_known_same(&old, &now))
 		return 0;
-	strbuf_clear(&text);
 	plan_known_encode(&now, &text);
 	/* Who is there beside us built from the same input: what it says is as good. */
 	p = (struct remote_pointer){ .document = strbuf_view(&text),
-		                     .version = version,
+		                     .version = is.version,
 		                     .look = REMOTE_LOOK_NEVER };
 	return remote_pointer_put(r, &name, &p, &lost, err);
 }

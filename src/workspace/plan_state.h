@@ -33,9 +33,20 @@ bool plan_known_same(const struct plan_known *old, const struct plan_known *now)
  * is not forgotten by a build that pushes nothing. */
 int plan_state_put(struct store *s, const struct digest *key, const struct plan_known *k,
                    struct cairn_err *err);
-/* The same in a remote. */
+/* The name of the pointer where remotes keep what is known of a key. */
+struct digest plan_state_name(const struct digest *key);
+
+/* What a remote holds there. */
+struct plan_state_there {
+	bool found;
+	str text;
+	const char *version; /* as remote_pointer_get() gives it, or NULL */
+};
+
+/* Keep what is known of a key in a remote.
+ * there  what it held a moment ago; NULL: it is asked */
 int plan_state_publish(struct remote *r, const struct digest *key, const struct plan_known *k,
-                       struct cairn_err *err);
+                       const struct plan_state_there *there, struct cairn_err *err);
 
 /* The input key that the image of this config was made from; none when it is not known. */
 int plan_state_input(struct store *s, const struct digest *config, struct digest *ret,
