@@ -173,7 +173,8 @@ struct first_number {
 	struct remote *r;
 	struct reference ref;
 	pthread_t thread;
-	bool running; /* thread is */
+	bool running;            /* thread is */
+	struct http_guard guard; /* of the call that it is a part of */
 	bool there;
 	struct digest digest;
 	int result;
@@ -184,13 +185,16 @@ static void *ask_first(void *ctx)
 {
 	struct first_number *f = ctx;
 
+	http_guard_begin(f->r->http, &f->guard);
 	f->result = head_tag(f->r, &f->ref, &f->there, &f->digest, &f->err);
+	http_guard_end(f->r->http, &f->guard);
 	return NULL;
 }
 
 static void first_begin(struct remote *r, const struct reference *base, struct first_number *f)
 {
 	f->r = r;
+	f->guard = http_guard_copy(r->http);
 	set_number(base, 1, &f->ref);
 	f->running = pthread_create(&f->thread, NULL, ask_first, f) == 0;
 	if (!f->running)

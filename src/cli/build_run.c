@@ -200,12 +200,20 @@ static bool needs_files(const struct build_run *r)
 	return r->oopts.n || r->oopts.has_epoch || r->publisher || build_buildkit_writes(r);
 }
 
+static void tell_place(void *ctx, const struct digest *diff_id, const struct descriptor *blob,
+                       str from)
+{
+	supply_tell(ctx, diff_id, blob, from);
+}
+
 /* Lower the Dockerfile, which start() has parsed, and find out what must run. */
 static int plan(struct build_run *r, struct cairn_err *err)
 {
 	if (r->outputs)
 		outputs_begin(r->outputs);
 	TRY(graph_lower(r->df, r->path, &r->gopts, &r->graph, err));
+	if (r->supply)
+		base_places(r->bases, tell_place, r->supply);
 	TRY(show_warnings(r, err));
 	TRY(build_set_engine_opts(r, err));
 	TRY(build_mounts_open(r, err));

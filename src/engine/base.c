@@ -1,6 +1,7 @@
 #include "base.h"
 
 #include <poll.h>
+#include <stdio.h>
 
 #include "base_priv.h"
 #include "util/clock.h"
@@ -492,4 +493,21 @@ int base_resolve(void *ctx, struct arena *arena, str ref, const struct platform 
 	ret->names[0] = img->top_digest;
 	ret->names[1] = img->manifest_digest;
 	return image_config_parse(arena, arena_str(arena, img->config_bytes), ret->config, err);
+}
+
+void base_places(struct bases *b,
+                 void (*tell)(void *ctx, const struct digest *diff_id,
+                              const struct descriptor *blob, str from),
+                 void *tell_ctx)
+{
+	vec_foreach (i, &b->images) {
+		char from[REFERENCE_TEXT_MAX];
+
+		if (!i->img)
+			continue;
+		(void)snprintf(from, sizeof(from), "%s/%s", i->img->ref.domain, i->img->ref.path);
+		for (size_t k = 0; k < i->img->manifest.n_layers; k++)
+			tell(tell_ctx, &i->img->config.diff_ids[k], &i->img->manifest.layers[k],
+			     str_of(from));
+	}
 }

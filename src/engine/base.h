@@ -40,7 +40,7 @@ struct base_opts {
 	bool (*recall)(void *ctx, str ref, const struct platform *platform, int64_t patience,
 	               struct arena *a, struct base_fact *ret);
 	void *recall_ctx; /* of both */
-	int cancel_fd; /* readable when the user wants to stop; -1 = never */
+	int cancel_fd;    /* readable when the user wants to stop; -1 = never */
 	/* One line for the user, from the main thread; never NULL. */
 	void (*warn)(void *ctx, str text);
 	void *ctx;
@@ -67,6 +67,14 @@ int base_resolve(void *ctx, struct arena *arena, str ref, const struct platform 
  * after the other; what the store knows is passed over, and failures are told by base_resolve().
  * Fits plan_opts.prefetch_bases. Main thread. */
 void base_prefetch(void *ctx, const str *refs, const struct platform *platforms, size_t n);
+
+/* Where the layers of the images are that registries have described, as far as they were asked:
+ * tell(tell_ctx, ...) for each; from: "registry/repository". Main thread, while nothing else uses
+ * the bases. */
+void base_places(struct bases *b,
+                 void (*tell)(void *ctx, const struct digest *diff_id,
+                              const struct descriptor *blob, str from),
+                 void *tell_ctx);
 
 /* Make the layers of a base image available in the store, each with an index and a directory.
  * ctx is a struct bases: fits engine_opts.fetch_base. Any thread, several at once; of those that

@@ -251,7 +251,18 @@ static void known_add(struct supply *s, struct supply_known *k, const struct sup
 	                                .index = copy_descriptor(s->arena, &place->index),
 	                                .index_bytes = arena_str(s->arena, place->index_bytes),
 	                                .remote = place->remote,
-	                                .from = arena_str(s->arena, place->from) });
+	                                .from = arena_str(s->arena, place->from),
+	                                .seen = place->seen });
+}
+
+/* Where this build has seen the blob. */
+static const struct supply_layer *seen_place(const struct supply_known *k,
+                                             const struct digest *blob)
+{
+	vec_foreach (p, &k->places)
+		if (p->seen && digest_eq(&p->blob.digest, blob))
+			return p;
+	return NULL;
 }
 
 void supply_remember(struct supply *s, struct remote *r, const struct remote_entry *e)
@@ -259,9 +270,17 @@ void supply_remember(struct supply *s, struct remote *r, const struct remote_ent
 	pthread_mutex_lock(&s->lock);
 	for (size_t i = 0; i < e->n_layers; i++) {
 		const struct remote_layer *l = &e->layers[i];
+		struct supply_known *k = known_get(s, &l->diff_id);
+		struct supply_layer place = { l->blob, l->index, l->index_bytes, r, l->from };
+		const struct supply_layer *seen =
+			l->from.len ? seen_place(k, &l->blob.digest) : NULL;
 
-		known_add(s, known_get(s, &l->diff_id),
-		          &(struct supply_layer){ l->blob, l->index, l->index_bytes, r, l->from });
+		if (seen) {
+			place.from = seen->from;
+			known_add(s, k, &place);
+			place.from = l->from;
+		}
+		known_add(s, k, &place);
 	}
 	pthread_mutex_unlock(&s->lock);
 }
@@ -270,7 +289,8 @@ void supply_tell(struct supply *s, const struct digest *diff_id, const struct de
                  str from)
 {
 	pthread_mutex_lock(&s->lock);
-	known_add(s, known_get(s, diff_id), &(struct supply_layer){ .blob = *blob, .from = from });
+	known_add(s, known_get(s, diff_id),
+	          &(struct supply_layer){ .blob = *blob, .from = from, .seen = true });
 	pthread_mutex_unlock(&s->lock);
 }
 

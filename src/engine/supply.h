@@ -72,8 +72,10 @@ struct supply_found {
 int supply_find(struct supply *s, const struct digest *keys, size_t n, struct arena *a,
                 struct supply_found *ret, struct cairn_err *err);
 
-/* Somebody else knows where a layer is: its blob lies in "registry/repository". Chains whose layers
- * have no content digest can be fetched, too: then any content is what was promised. */
+/* This build has seen a manifest that says where a layer is: its blob lies in
+ * "registry/repository". What entries that come later say of that blob is tried after that: a
+ * registry may have moved since they were written. Chains whose layers have no content digest can
+ * be fetched, too: then any content is what was promised. */
 void supply_tell(struct supply *s, const struct digest *diff_id, const struct descriptor *blob,
                  str from);
 
@@ -141,6 +143,7 @@ struct supply_layer {
 	struct remote *remote;   /* the remote that told; it has the index, and the blob when
 	                            from is empty. NULL: the store told */
 	str from;                /* "registry/repository", or empty */
+	bool seen;               /* supply_tell() told that it lies there */
 };
 bool supply_where(struct supply *s, const struct digest *diff_id, struct supply_layer *ret);
 

@@ -498,6 +498,25 @@ build_with_dead() { # TYPE PORT
 	[[ $output == *"it is not in the store either"* ]]
 }
 
+# The entries name the address where the base was when they were written.
+@test "a registry that has moved: layers of the base are where the base is now" {
+	steps() { printf 'FROM %s\nRUN echo one >/one\nCOPY a.txt /\n%s\n' "$REG/base:1" "$*"; }
+	cache() { CACHE=(--cache-to "type=registry,ref=$REG/cache,mode=max" --cache-from "type=registry,ref=$REG/cache"); }
+	cache
+	build_ok "${CACHE[@]}" --push -t "$REG/app:1" < <(steps)
+	take_away
+	run_registry
+	cache
+	machine two
+	echo changed >"$CTX/a.txt"
+	build_ok "${CACHE[@]}" --push -t "$REG/other:1" < <(steps)
+	[[ $output == *"2 cached, 1 run"* ]]
+	machine three
+	build_ok "${CACHE[@]}" -o "type=tar,dest=$OUT/i.tar" < <(steps 'RUN cat /a.txt >/b.txt')
+	[[ $output == *"3 cached, 1 run"* ]]
+	[ "$(tar -xOf "$OUT/i.tar" b.txt)" = changed ]
+}
+
 @test "a push that fails says so; the image is kept" {
 	build_fails --push -t "$NOBODY/app:1" < <(dockerfile)
 	[[ $output == *"push to $NOBODY/app: "* ]]
