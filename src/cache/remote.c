@@ -177,7 +177,7 @@ static int find_doc(struct remote *r, struct remote_place at, size_t max, struct
 	bool found = false;
 
 	strbuf_init(&text, max);
-	for (size_t i = 0; i < r->n_scopes && !found; i++) {
+	for (size_t i = 0; i < r->n_scopes && !found && !(at.pointer && r->ops->no_pointers); i++) {
 		at.scope = r->scopes[i];
 		strbuf_clear(&text);
 		TRY(read_doc(r, &at, &text, i == 0 ? &version : NULL, &found, err));

@@ -104,8 +104,6 @@ static int doc_get(struct remote *r, const struct remote_place *at, struct strbu
 	int got;
 
 	*ret_found = false;
-	if (at->pointer)
-		return 0;
 	pthread_mutex_lock(&g->lock);
 	got = look_once(g, err);
 	if (got == 0)
@@ -190,6 +188,7 @@ static const struct remote_ops inline_ops = {
 	.blob_range = blob_range,
 	.blob_put = blob_put,
 	.check_write = check_write,
+	.no_pointers = true,
 	.repository = repository,
 	.free = inline_free,
 };

@@ -64,6 +64,7 @@ struct remote_ops {
 	int (*check_write)(struct remote *r, struct cairn_err *err);
 	/* Blobs of at most so many bytes are sent without a question whether they are there. */
 	uint64_t blind;
+	bool no_pointers; /* it keeps none; nobody asks it for one */
 	/* remote_repository(); NULL for kinds that have none */
 	const char *(*repository)(const struct remote *r);
 	void (*free)(struct remote *r); /* what the backend itself has, and r */

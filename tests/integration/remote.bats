@@ -83,7 +83,7 @@ cache_blobs() { # FIND-OPTION...
 	[ "$(unpacked)" = 0 ]
 	[ "$(wc -l <"$PROXY_LOG")" -le 12 ]
 	[ "$(requests 'GET /v2/cache/blobs')" = 0 ]
-	[ "$(requests 'GET /v2/cache/manifests/cairn-')" = 1 ]
+	[ "$(requests 'GET /v2/cache/manifests/cairn-')" = 3 ] # of the target and the steps below it
 	[ "$(grep -c "CACHED from $REG/cache" <<<"$output")" = 10 ]
 }
 
@@ -92,11 +92,11 @@ cache_blobs() { # FIND-OPTION...
 	echo new >"$CTX/c.txt"
 	on second "${CACHE[@]}" --push -t "$REG/img:1"
 	[ "$(unpacked)" = 1 ] # that of the new step
-	[ "$(requests 'GET /v2/app/blobs')" = 1 ] # the config
+	[ "$(requests 'GET /v2/app/blobs')" -le 1 ] # the config, unless the cache told it first
 	[ "$(find "$CAIRN_HOME/blobs" -size +100k | wc -l)" = 0 ]
 }
 
-@test "the last COPY of twenty changed: one question for each step, and none twice" {
+@test "the last COPY of twenty changed: the steps that hit are not asked for, and none twice" {
 	local i
 	echo "FROM $REG/app:1" >"$CTX/Dockerfile"
 	for i in {1..20}; do
@@ -107,13 +107,13 @@ cache_blobs() { # FIND-OPTION...
 	echo new >"$CTX/f20"
 	on second "${CACHE[@]}" --push -t "$REG/img:1"
 	cat "$PROXY_LOG"
-	[ "$(requests 'GET /v2/cache/manifests/cairn-')" = 21 ]
+	[ "$(requests 'GET /v2/cache/manifests/cairn-')" = 3 ]
 	[ "$(requests 'GET /v2/cache/blobs')" -le 1 ] # an index that is too large for its entry: the base's
 	[ "$(requests 'HEAD /v2/(cache|img)/blobs')" = 0 ]
 	[ "$(requests 'PUT /v2/(cache|img)/blobs')" = 3 ] # the layer, a small one, to both at once, and the config
 	[ "$(requests 'GET /v2/cache/manifests/latest')" = 1 ] # as an image; a cache of BuildKit it is not either
 	[ "$(grep -oE '^GET [^ ]*/manifests/cairn-[^ ]*' "$PROXY_LOG" | sort | uniq -d | wc -l)" = 0 ]
-	[ "$(wc -l <"$PROXY_LOG")" -le 50 ]
+	[ "$(wc -l <"$PROXY_LOG")" -le 34 ]
 }
 
 @test "a RUN after hits: the layers it stands on, and the right image" {
