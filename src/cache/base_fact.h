@@ -1,7 +1,7 @@
 /* cache/base_fact.h - what a remote keeps about a base image: its config, and what it was called.
  *
  * A pointer of a remote (remote.h).  A runner that does not reach the image's registry finds with
- *it the keys of what stands on the image, and whether the cache has it.  The layers are not kept.
+ * it the keys of what stands on the image, and whether the cache has it.  The layers are not kept.
  *
  * The document is one JSON object:
  *	{"version":1,"seen":"TIME","index":DIGEST,"manifest":DIGEST,"config":"its bytes"}

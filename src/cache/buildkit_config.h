@@ -7,12 +7,12 @@
  *	             "layers":[{"layer":0,"createdAt":"RFC 3339"}],"chains":[...]},...]}
  *
  * A layer and its parents, lowest first, are a file system; "parent" is absent for 0 and -1 for
- *none. "layers" of a record are results by their topmost layer, "chains" list all of them.  A
- *record is one operation on certain inputs; inputs[i] are the alternatives for input i.
+ * none. "layers" of a record are results by their topmost layer, "chains" list all of them.  A
+ * record is one operation on certain inputs; inputs[i] are the alternatives for input i.
  *
  * At a registry it is the config of an image manifest whose layers are the blobs (what newer
- *versions write), or the last entry of an index whose others are.  In an image itself (inline) the
- *config has "moby.buildkit.cache.v0": base64 of the records alone; layer i is the image's layer i.
+ * versions write), or the last entry of an index whose others are.  In an image itself (inline) the
+ * config has "moby.buildkit.cache.v0": base64 of the records alone; layer i is the image's layer i.
  *
  * Everything that is read comes from outside: counts, depths and loops are bounded.
  */

@@ -6,7 +6,7 @@
  *
  *	define_steps(g, a, &steps);
  *	for each operand that is a context's: define_select(); hash what it selected;
- *define_digest(); define_keys(g, env, steps);
+ * define_digest(); define_keys(g, env, steps);
  */
 #ifndef CAIRN_CACHE_DEFINE_H
 #define CAIRN_CACHE_DEFINE_H

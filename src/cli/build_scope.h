@@ -12,7 +12,7 @@
  *
  * '~' cannot be in the name of a branch: a pull request from a fork's branch "main" writes
  * "pr~7". The default branch is what the event says, else main or master.  A reference with a tag
- *is a cache of its own: its scopes have "TAG:" in front.
+ * is a cache of its own: its scopes have "TAG:" in front.
  */
 #ifndef CAIRN_CLI_BUILD_SCOPE_H
 #define CAIRN_CLI_BUILD_SCOPE_H

@@ -1,5 +1,5 @@
 /* layer/ahead.h - private: read a source ahead of the caller; hash and write behind it, in the
- *pool.
+ * pool.
  *
  * A few buffers go round: while the caller works on one, the pool fills the next (for a layer that
  * is decompression), and hashes those before it, of which the caller has said what is in them.
