@@ -29,6 +29,7 @@
 #include <stdio.h>
 
 #include "registry/registry.h"
+#include "remote_number.h"
 #include "remote_priv.h"
 #include "util/clock.h"
 #include "util/map.h"
@@ -37,7 +38,6 @@
 #define TEXT_ANNOTATION "io.cairn.document"
 #define TAG_ANNOTATION  "io.cairn.tag"
 #define POINTER_HEX     32
-#define NUMBER_MAX      (1u << 20)      /* values of one pointer */
 #define FRESH_NS        (2 * CLOCK_SEC) /* an entry that was not there is not there */
 
 /* A config for no image: architecture "unknown" is what caches of other builders have. */
@@ -145,117 +145,18 @@ static int get_tag(struct remote *r, const struct reference *ref, struct strbuf 
 	return 0;
 }
 
-/* What a tag stands for, by HEAD; *ret_there false: nothing. */
-static int head_tag(struct remote *r, const struct reference *ref, bool *ret_there,
-                    struct digest *ret, struct cairn_err *err)
-{
-	const struct media_type *type;
-	struct cairn_err e;
-	int rc = registry_head(reg_of(r)->registry, ref, ret, &type, &e);
-
-	*ret_there = rc == 0;
-	if (rc == 0 || rc == CAIRN_E_NOT_FOUND)
-		return 0;
-	*err = e;
-	return rc;
-}
-
-static void set_number(const struct reference *base, unsigned n, struct reference *ref)
-{
-	*ref = *base;
-	if (n)
-		(void)snprintf(ref->tag, sizeof(ref->tag), "%.*s.%u", (int)sizeof(ref->tag) - 12,
-		               base->tag, n);
-}
-
-/* What the first number behind a pointer's tag stands for; asked while others work. */
-struct first_number {
-	struct remote *r;
-	struct reference ref;
-	pthread_t thread;
-	bool running;            /* thread is */
-	struct http_guard guard; /* of the call that it is a part of */
-	bool there;
-	struct digest digest;
-	int result;
-	struct cairn_err err;
-};
-
-static void *ask_first(void *ctx)
-{
-	struct first_number *f = ctx;
-
-	http_guard_begin(f->r->http, &f->guard);
-	f->result = head_tag(f->r, &f->ref, &f->there, &f->digest, &f->err);
-	http_guard_end(f->r->http, &f->guard);
-	return NULL;
-}
-
-static void first_begin(struct remote *r, const struct reference *base, struct first_number *f)
-{
-	f->r = r;
-	f->guard = http_guard_copy(r->http);
-	set_number(base, 1, &f->ref);
-	f->running = pthread_create(&f->thread, NULL, ask_first, f) == 0;
-	if (!f->running)
-		(void)ask_first(f);
-}
-
-static int first_end(struct first_number *f, struct cairn_err *err)
-{
-	if (f->running)
-		(void)pthread_join(f->thread, NULL);
-	if (f->result < 0)
-		*err = f->err;
-	return f->result;
-}
-
-/* The highest number behind a pointer's tag, 0 when there is none, and what that tag stands
- * for. One request where tags are mutable: the one that was made for `first`. */
-static int last_number(struct remote *r, const struct reference *base,
-                       const struct first_number *first, unsigned *ret, struct digest *ret_digest,
-                       struct cairn_err *err)
-{
-	unsigned low = 0, high = 1; /* low is there, high is not */
-	struct reference ref;
-	struct digest d = first->digest;
-	bool there = first->there;
-
-	while (there && high <= NUMBER_MAX) {
-		low = high;
-		*ret_digest = d;
-		high *= 2;
-		set_number(base, high, &ref);
-		TRY(head_tag(r, &ref, &there, &d, err));
-	}
-	while (high - low > 1) {
-		unsigned middle = low + (high - low) / 2;
-
-		set_number(base, middle, &ref);
-		TRY(head_tag(r, &ref, &there, &d, err));
-		if (!there) {
-			high = middle;
-			continue;
-		}
-		low = middle;
-		*ret_digest = d;
-	}
-	*ret = low;
-	return 0;
-}
-
 /* The value of a pointer whose tag without a number holds *out already. */
-static int get_numbered(struct remote *r, const struct reference *base,
-                        const struct first_number *first, struct strbuf *out, unsigned *ret_n,
-                        struct digest *ret_digest, bool *ret_found, struct cairn_err *err)
+static int get_numbered(struct remote *r, const struct number_look *look, struct strbuf *out,
+                        unsigned *ret_n, struct digest *ret_digest, bool *ret_found,
+                        struct cairn_err *err)
 {
 	struct reference ref;
 	struct digest ignored;
 
-	TRY(last_number(r, base, first, ret_n, &ignored, err));
+	TRY(number_last(look, ret_n, &ignored, err));
 	if (*ret_n == 0)
 		return 0;
-	set_number(base, *ret_n, &ref);
+	number_tag(look->base, *ret_n, &ref);
 	strbuf_clear(out);
 	return get_tag(r, &ref, out, ret_digest, ret_found, err);
 }
@@ -266,19 +167,18 @@ static int get_pointer(struct remote *r, const struct reference *base, struct st
                        unsigned *ret_n, struct digest *ret_digest, bool *ret_found,
                        struct cairn_err *err)
 {
-	struct first_number first = { 0 };
+	struct number_look look = { 0 };
 	struct cairn_err why;
 	int rc;
 
-	first_begin(r, base, &first);
+	number_look_begin(reg_of(r)->registry, base, &look);
 	rc = get_tag(r, base, out, ret_digest, ret_found, err);
-	if (first_end(&first, &why) < 0 && rc == 0 && *ret_found) {
+	if (number_look_end(&look, &why) < 0 && rc == 0 && *ret_found) {
 		*err = why;
 		return why.code;
 	}
 	TRY(rc);
-	return *ret_found ? get_numbered(r, base, &first, out, ret_n, ret_digest, ret_found, err)
-	                  : 0;
+	return *ret_found ? get_numbered(r, &look, out, ret_n, ret_digest, ret_found, err) : 0;
 }
 
 static int doc_get(struct remote *r, const struct remote_place *at, struct strbuf *out,
@@ -416,7 +316,7 @@ static int doc_expect(struct remote *r, const struct remote_place *at, struct ca
 	set_tag(r, at, &ref);
 	if (was_absent(reg_of(r), &ref))
 		return 0;
-	TRY(head_tag(r, &ref, &there, &ignored, err));
+	TRY(number_head(reg_of(r)->registry, &ref, &there, &ignored, err));
 	set_absent(reg_of(r), &ref, !there);
 	return 0;
 }
@@ -446,7 +346,7 @@ static int put_entry(struct remote *r, const struct remote_doc *doc, bool *ret_l
 
 	set_tag(r, &doc->at, &ref);
 	if (doc->when == REMOTE_ABSENT && !was_absent(reg_of(r), &ref))
-		TRY(head_tag(r, &ref, &there, &ignored, err));
+		TRY(number_head(reg_of(r)->registry, &ref, &there, &ignored, err));
 	*ret_lost = there;
 	if (there)
 		return 0;
@@ -482,7 +382,7 @@ static int parse_version(const char *version, struct standing *ret, struct cairn
 static int look_before(struct remote *r, const struct remote_doc *doc, const struct reference *base,
                        struct standing *now, bool *ret_lost, struct cairn_err *err)
 {
-	struct first_number first = { 0 };
+	struct number_look look = { 0 };
 	struct standing then;
 	struct cairn_err why;
 	int rc;
@@ -492,15 +392,15 @@ static int look_before(struct remote *r, const struct remote_doc *doc, const str
 	if (doc->when != REMOTE_ALWAYS && doc->look != REMOTE_LOOK_BEFORE)
 		return 0;
 	*now = (struct standing){ 0 };
-	first_begin(r, base, &first);
-	rc = head_tag(r, base, &now->there, &now->digest, err);
-	if (first_end(&first, &why) < 0 && rc == 0 && now->there) {
+	number_look_begin(reg_of(r)->registry, base, &look);
+	rc = number_head(reg_of(r)->registry, base, &now->there, &now->digest, err);
+	if (number_look_end(&look, &why) < 0 && rc == 0 && now->there) {
 		*err = why;
 		return why.code;
 	}
 	TRY(rc);
 	if (now->there)
-		TRY(last_number(r, base, &first, &now->n, &now->digest, err));
+		TRY(number_last(&look, &now->n, &now->digest, err));
 	*ret_lost = doc->when == REMOTE_ABSENT ? now->there
 	            : doc->when == REMOTE_SAME
 	                    ? !now->there || !digest_eq(&now->digest, &then.digest)
@@ -515,7 +415,7 @@ static int look_after(struct remote *r, const struct reference *ref, const struc
 	bool there = false;
 	struct digest now;
 
-	TRY(head_tag(r, ref, &there, &now, err));
+	TRY(number_head(reg_of(r)->registry, ref, &there, &now, err));
 	*ret_lost = !there || !digest_eq(&now, put);
 	return 0;
 }
@@ -533,10 +433,10 @@ static int put_pointer(struct remote *r, const struct remote_doc *doc, bool *ret
 	TRY(look_before(r, doc, &base, &now, ret_lost, err));
 	if (*ret_lost)
 		return 0;
-	set_number(&base, now.n ? now.n + 1 : 0, &ref);
+	number_tag(&base, now.n ? now.n + 1 : 0, &ref);
 	rc = put_tag(r, doc, &ref, &put, err);
 	if (rc == CAIRN_E_EXISTS && now.there && now.n == 0) { /* immutable: begin to count */
-		set_number(&base, 1, &ref);
+		number_tag(&base, 1, &ref);
 		rc = put_tag(r, doc, &ref, &put, err);
 	}
 	*ret_lost = rc == CAIRN_E_EXISTS;

@@ -6,7 +6,7 @@
 #ifndef CAIRN_CLI_BUILD_ASKED_H
 #define CAIRN_CLI_BUILD_ASKED_H
 
-#include "cache/remote.h"
+#include "cache/cache.h"
 
 struct build_run;
 

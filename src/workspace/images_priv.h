@@ -2,7 +2,8 @@
  *
  *	images_declared.c  cairn.yaml        \
  *	images_bake.c      docker-bake.json   >  images_add()  ->  images_graph.c: groups, edges,
- * order images_compose.c   compose files     / images_find.c      Dockerfiles      /
+ *	images_compose.c   compose files     /                      order
+ *	images_find.c      Dockerfiles      /
  */
 #ifndef CAIRN_WORKSPACE_IMAGES_PRIV_H
 #define CAIRN_WORKSPACE_IMAGES_PRIV_H
