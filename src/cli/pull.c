@@ -122,6 +122,7 @@ static int pull(struct pull *p, struct cairn_err *err)
 	struct base_opts bo = { .store = p->ctx->store,
 		                .pool = p->work,
 		                .pull = true,
+		                .tag_later = true,
 		                .cancel_fd = transfer_cancel_fd(p->transfer),
 		                .warn = warn,
 		                .ctx = p };
@@ -130,7 +131,10 @@ static int pull(struct pull *p, struct cairn_err *err)
 	p->bases = bases_new(&bo);
 	for (size_t i = 0; i < p->request->n; i++)
 		TRY(resolve(p, i, err));
-	return transfer_run(p->transfer, &work, err);
+	TRY(transfer_run(p->transfer, &work, err));
+	for (size_t i = 0; i < p->request->n; i++)
+		TRY(base_tag(p->bases, p->images[i].base.ref, p->request->platform, err));
+	return 0;
 }
 
 int pull_images(struct cairn_ctx *ctx, const struct pull_request *request, struct arena *a,

@@ -214,13 +214,24 @@ static int find_local(struct bases *b, const struct wanted *w, struct digest *re
 
 /* --- the registry ----------------------------------------------------------- */
 
+/* A name with a digest is no tag. */
+static int tag(struct store *s, const struct registry_image *img, struct cairn_err *err)
+{
+	char text[REFERENCE_TEXT_MAX];
+
+	if (!digest_none(&img->ref.digest))
+		return 0;
+	return store_tag_put(s, str_of(reference_text(&img->ref, text)),
+	                     &img->manifest.config.digest, err);
+}
+
 /* Put what was resolved into the store, so that the next build needs no network. */
 static int remember(struct bases *b, const struct registry_image *img,
                     const struct platform *platform, struct cairn_err *err)
 {
 	const struct digest *config = &img->manifest.config.digest;
 	struct store *s = b->opts.store;
-	char ptext[PLATFORM_TEXT_MAX], text[REFERENCE_TEXT_MAX];
+	char ptext[PLATFORM_TEXT_MAX];
 	struct store_image si = { .config = *config,
 		                  .platform = ptext,
 		                  .created = img->config.created.ns,
@@ -240,9 +251,7 @@ static int remember(struct bases *b, const struct registry_image *img,
 	                          str_of(img->ref.path), err));
 	TRY(put_fact(s, &img->top_digest, platform, config, err));
 	TRY(put_fact(s, &img->manifest_digest, platform, config, err));
-	if (!digest_none(&img->ref.digest))
-		return 0;
-	return store_tag_put(s, str_of(reference_text(&img->ref, text)), config, err);
+	return b->opts.tag_later ? 0 : tag(s, img, err);
 }
 
 struct resolving {
@@ -374,6 +383,14 @@ static int keep(struct bases *b, const struct wanted *w, const struct resolving 
 	                                          .img = r->img,
 	                                          .err = r->err });
 	return r->img ? remember(b, r->img, w->platform, err) : 0;
+}
+
+int base_tag(struct bases *b, str ref, const struct platform *platform, struct cairn_err *err)
+{
+	const struct wanted w = { .text = ref, .platform = platform };
+	const struct base_image *i = known(b, &w);
+
+	return i && i->img && !store_read_only(b->opts.store) ? tag(b->opts.store, i->img, err) : 0;
 }
 
 static int from_registry(struct bases *b, const struct wanted *w, struct registry_image **ret,

@@ -25,6 +25,7 @@ struct base_opts {
 	struct store *store; /* never NULL */
 	struct pool *pool;   /* never NULL; nothing else may use it during base_resolve() */
 	bool pull;           /* ask the registry even when the store knows the tag */
+	bool tag_later;      /* a tag keeps what it stands for in the store until base_tag() */
 	/* How registries are spoken to; what it points to is borrowed. cancel and warn are set
 	 * here: warnings of mirrors go to `warn` below. */
 	struct registry_session_opts net;
@@ -62,6 +63,10 @@ void bases_free(struct bases *b); /* no fetch may be running; NULL is fine */
  * Fails as registry/ does; the message says how to get the image. */
 int base_resolve(void *ctx, struct arena *arena, str ref, const struct platform *platform,
                  struct graph_base *ret, struct cairn_err *err);
+
+/* Let the tag in the store stand for what base_resolve() has found under `ref`, which was passed to
+ * it with this platform: with tag_later, once all of it is there. Main thread. */
+int base_tag(struct bases *b, str ref, const struct platform *platform, struct cairn_err *err);
 
 /* Ask for n images at once, each for its platform, so that base_resolve() needs not ask for one
  * after the other; what the store knows is passed over, and failures are told by base_resolve().

@@ -301,9 +301,11 @@ static int unpack_from(struct base_fetching *f, size_t i, const struct tree *bel
 		                    .open_lower = open_lower,
 		                    .ctx = f };
 
-	if (keep_layer(f, i, &a, raw, err) < 0 && err->code != CAIRN_E_CANCELLED)
-		return cairn_wrap(err, "layer %zu of '%.*s'", i + 1, STR(f->node->base.ref));
-	return 0;
+	if (keep_layer(f, i, &a, raw, err) == 0)
+		return 0;
+	if (err->code == CAIRN_E_CANCELLED)
+		return err->code;
+	return cairn_wrap(err, "layer %zu of '%.*s'", i + 1, STR(f->node->base.ref));
 }
 
 static int unpack(struct base_fetching *f, size_t i, const struct tree *below,

@@ -196,6 +196,26 @@ mark() { # OPTION...: the base's mark as a step sees it
 	[ "$(mark)" = 1 ]
 }
 
+@test "a pull that fails leaves the tag what it was" {
+	local file was i=0
+	"$CAIRN" pull "$REG/app:1"
+	was=$(image_id "$REG/app:1")
+	seed two app:1
+	while [ "$(layer_digest one $i)" = "$(layer_digest two $i)" ]; do # here already
+		i=$((i + 1))
+	done
+	file=$(layer_file two $i)
+	cp "$file" "$BATS_TEST_TMPDIR/good"
+	printf X | dd of="$file" bs=1 seek=20 conv=notrunc status=none
+	run "$CAIRN" pull "$REG/app:1"
+	[ "$status" -ne 0 ]
+	[ "$(image_id "$REG/app:1")" = "$was" ]
+	[ "$("$CAIRN" run --rm "$REG/app:1" cat /mark)" = 1 ]
+	cp "$BATS_TEST_TMPDIR/good" "$file"
+	"$CAIRN" pull "$REG/app:1"
+	[ "$("$CAIRN" run --rm "$REG/app:1" cat /mark)" = 2 ]
+}
+
 @test "a layer that is not what the config says is refused" {
 	seed liar app:1
 	build_fails <<-END
@@ -270,6 +290,20 @@ mark() { # OPTION...: the base's mark as a step sees it
 	[ "$status" -ne 0 ]
 	[ $((SECONDS - from)) -le 15 ]
 	grep -q 'pulling layer [0-9]*/6' "$BATS_TEST_TMPDIR/out"
+}
+
+@test "an interrupt ends 'cairn pull', which says so and sets no tag" {
+	seed big app:1
+	start_proxy --rate 250000
+	"$CAIRN" pull "$REG/app:1" >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
+	local pid=$! status=0
+	wait_for eval '[ "$(unpacked)" -ge 3 ]' # one more is on its way
+	kill -TERM "$pid"
+	wait "$pid" || status=$?
+	cat "$BATS_TEST_TMPDIR/out"
+	[ "$status" -eq 75 ]
+	[ "$(grep -c 'cairn: error: .*stopped' "$BATS_TEST_TMPDIR/out")" -eq 1 ]
+	[ "$("$CAIRN" images | wc -l)" -eq 1 ]
 }
 
 @test "an interrupt ends waiting for a registry that is silent" {
