@@ -61,16 +61,16 @@ static int send_stored(const struct exporting *e, const struct descriptor *d, st
 }
 
 /* From another repository of the registry, without its bytes coming here. */
-static bool mounted(const struct exporting *e, const struct supply_layer *where)
+static bool mounted(const struct exporting *e, const struct digest *blob, str from)
 {
 	str domain, path;
 	struct cairn_err ignored;
 	bool done = false;
 
-	if (!str_cut(where->from, '/', &domain, &path) || !str_is(domain, e->x->ref->domain))
+	if (!str_cut(from, '/', &domain, &path) || !str_is(domain, e->x->ref->domain))
 		return false;
-	return registry_blob_mount(e->x->registry, e->x->ref, &where->blob.digest,
-	                           arena_cstr(e->a, path), &done, &ignored) == 0 &&
+	return registry_blob_mount(e->x->registry, e->x->ref, blob, arena_cstr(e->a, path), &done,
+	                           &ignored) == 0 &&
 	       done;
 }
 
@@ -98,7 +98,7 @@ static int send_layer(struct exporting *e, const struct digest *ids, size_t n,
 	TRY(r);
 	(void)map_put(&e->sent, key, d);
 	TRY(registry_blob_has(e->x->registry, e->x->ref, &d->digest, &there, err));
-	if (there || (where.from.len && mounted(e, &where)))
+	if (there || mounted(e, &d->digest, where.from) || mounted(e, &d->digest, where.also))
 		return 0;
 	if (!digest_none(&where.blob.digest))
 		TRY(bring(e, &where, err));

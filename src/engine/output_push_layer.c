@@ -122,7 +122,7 @@ static bool other_repo(const struct push_part *part, str at, struct reference *r
 
 /* Repositories that may have the blob, the likeliest first. */
 struct places {
-	struct reference at[PUSH_ORIGINS_MAX + 3];
+	struct reference at[PUSH_ORIGINS_MAX + 4];
 	size_t n;
 };
 
@@ -147,6 +147,8 @@ static void find_places(const struct push_part *part, struct places *ret)
 		add_place(part, l->where.from, ret);
 	else if (l->elsewhere && l->where.remote)
 		add_place(part, str_of(remote_repository(l->where.remote)), ret);
+	if (l->elsewhere)
+		add_place(part, l->where.also, ret);
 	for (size_t i = 0; i < l->n_origins; i++)
 		add_place(part, l->origins[i], ret);
 	for (size_t i = 0; i < ret->n; i++)

@@ -252,7 +252,8 @@ static void known_add(struct supply *s, struct supply_known *k, const struct sup
 	                                .index_bytes = arena_str(s->arena, place->index_bytes),
 	                                .remote = place->remote,
 	                                .from = arena_str(s->arena, place->from),
-	                                .seen = place->seen });
+	                                .seen = place->seen,
+	                                .also = arena_str(s->arena, place->also) });
 }
 
 /* Where this build has seen the blob. */
@@ -277,8 +278,10 @@ void supply_remember(struct supply *s, struct remote *r, const struct remote_ent
 
 		if (seen) {
 			place.from = seen->from;
+			place.also = l->from;
 			known_add(s, k, &place);
 			place.from = l->from;
+			place.also = S("");
 		}
 		known_add(s, k, &place);
 	}

@@ -144,6 +144,7 @@ struct supply_layer {
 	                            from is empty. NULL: the store told */
 	str from;                /* "registry/repository", or empty */
 	bool seen;               /* supply_tell() told that it lies there */
+	str also; /* where an entry says that it lies, when `from` is told; or empty */
 };
 bool supply_where(struct supply *s, const struct digest *diff_id, struct supply_layer *ret);
 

@@ -325,6 +325,32 @@ void test_supply__find_brings_nothing(void **state)
 	fixture_free(f);
 }
 
+void test_supply__what_the_build_has_seen_goes_first(void **state)
+{
+	struct fixture *f = fixture_new();
+	struct runner m;
+	struct supply_layer place;
+
+	(void)state;
+	f->layers[0].from = f->layers[1].from = S("old.example/base");
+	put_entry(f);
+	machine_init(&m, f, "home");
+	supply_tell(m.supply, &f->layers[0].diff_id, &f->layers[0].blob, S("new.example/base"));
+	supply_tell(m.supply, &f->layers[1].diff_id, &f->layers[0].blob, S("new.example/base"));
+	assert_non_null(find(&m, &f->key));
+	assert_true(supply_where(m.supply, &f->layers[0].diff_id, &place));
+	assert_str(place.from, "new.example/base");
+	assert_str(place.also, "old.example/base");
+	assert_true(digest_eq(&place.index.digest, &f->layers[0].index.digest));
+	/* It is another blob that was seen. */
+	assert_true(supply_where(m.supply, &f->layers[1].diff_id, &place));
+	assert_str(place.from, "old.example/base");
+	assert_str(place.also, "");
+	assert_true(digest_eq(&place.blob.digest, &f->layers[1].blob.digest));
+	machine_done(&m);
+	fixture_free(f);
+}
+
 void test_supply__indexes_then_files(void **state)
 {
 	struct fixture *f = fixture_new();
