@@ -128,8 +128,8 @@ int run_fetch(struct cairn_ctx *ctx, const struct store_image *im, const char *n
 	r = transfer(ctx, name, &b, err);
 	if (r == CAIRN_E_NOT_FOUND)
 		(void)cairn_wrap(err,
-		                 "the files of '%s' are not in the store; build it again with the "
-		                 "--cache-from that it came from, or pull it",
+		                 "the files of '%s' are not in the store; build it again with -t "
+		                 "and the --cache-from that it came from, or pull it",
 		                 name);
 	supply_free(b.supply);
 	transfer_free(b.transfer);

@@ -119,9 +119,10 @@ cache_blobs() { # FIND-OPTION...
 @test "a RUN after hits: the layers it stands on, and the right image" {
 	files first "${DIR[@]}" >"$BATS_TEST_TMPDIR/one"
 	echo new >"$CTX/b.txt"
+	on second "${DIR[@]}"
+	[ "$(unpacked)" = "$(diff_ids "$(image_of second)" | sort -u | wc -l)" ] # and none of the other stage's
 	files second "${DIR[@]}" >"$BATS_TEST_TMPDIR/two"
 	printf 'first\n%s\nbuilt\nnew\nbuilt\nnew\nc\n' "$(sed -n 2p "$BATS_TEST_TMPDIR/one")" | diff - "$BATS_TEST_TMPDIR/two"
-	[[ $output == *"pulling"* ]]
 }
 
 @test "what is built on hits is what one machine alone builds" {
@@ -192,8 +193,8 @@ cache_blobs() { # FIND-OPTION...
 	local pids=() pid i
 	on first "${DIR[@]}"
 	echo new >"$CTX/b.txt"
-	for i in second second third third; do
-		CAIRN_HOME=$BATS_TEST_TMPDIR/$i "$CAIRN" build --progress=plain --iidfile "$BATS_TEST_TMPDIR/$i.${#pids[@]}" \
+	for i in second second third third; do # with a name: hits of each other's steps bring files, too
+		CAIRN_HOME=$BATS_TEST_TMPDIR/$i "$CAIRN" build --progress=plain -t both:1 --iidfile "$BATS_TEST_TMPDIR/$i.${#pids[@]}" \
 			"${DIR[@]}" "$CTX" >"$BATS_TEST_TMPDIR/out.${#pids[@]}" 2>&1 3>&- &
 		pids+=("$!")
 	done
