@@ -5,8 +5,9 @@
  * from the same functions.
  *
  *	define_steps(g, a, &steps);
- *	for each operand that is a context's: define_select(); hash what it selected;
- * define_digest(); define_keys(g, env, steps);
+ *	define_select(); ... define_digest();    each operand that is a context's; between them
+ *	                                         what it selected is hashed
+ *	define_keys(g, env, steps);
  */
 #ifndef CAIRN_CACHE_DEFINE_H
 #define CAIRN_CACHE_DEFINE_H

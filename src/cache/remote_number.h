@@ -1,8 +1,8 @@
 /* cache/remote_number.h - private to cache/: the tags of a pointer in a registry that does not let
- *a tag change.
+ * a tag change.
  *
  * The first value has the tag itself, the n-th after it the tag with ".N" behind it
- *(remote_registry.c).
+ * (remote_registry.c).
  *
  *	number_look_begin(registry, &base, &look);    meanwhile the tag itself is asked for
  *	number_look_end(&look, &err);

@@ -9,9 +9,8 @@
  *
  * Stored form: one JSON object of at most REPORT_MAX bytes,
  *
- *	{"version":1,"time":"RFC
- *3339","image":"sha256:..","names":["app:1"],"dockerfile":"Dockerfile",
- *	 "platform":"linux/amd64","salt":"<32 hex>","wall_ns":N,
+ *	{"version":1,"time":"2026-11-23T10:00:00Z","image":"sha256:..","names":["app:1"],
+ *	 "dockerfile":"Dockerfile","platform":"linux/amd64","salt":"<32 hex>","wall_ns":N,
  *	 "steps":[{"name":"[build 3/7] RUN make","stage":"build","kind":"run","text":"RUN make",
  *	           "file":"Dockerfile","line":12,"key":"sha256:..","result":"ran","from":"registry...",
  *	           "cost_ns":N,"bytes":N,"below":[2],

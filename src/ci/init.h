@@ -1,7 +1,7 @@
 /* ci/init.h - the CI files of a repository that has none: written, and taken away again.
  *
- * What was done is remembered in `.cairn/ci-init/` below the root, which git ignores:
- *`record.json`,
+ * What was done is remembered below the root, in a folder that git ignores, by
+ * `.cairn/ci-init/record.json`,
  *
  *	{"version":1,"files":[{"path":"buildspec.yml","written":"sha256:..","before":true}]}
  *

@@ -9,12 +9,11 @@
  *
  * REGISTRY: pushed while the build runs (output_push.h).
  *
- * Forms.  OCI: an image layout
- *(https://github.com/opencontainers/image-spec/blob/main/image-layout.md) as a tar, or as a folder;
- * several names are several entries of its index.  DOCKER: the same tar with a manifest.json, as
- *`docker save` writes it; every `docker load` reads it. TAR and LOCAL: the files that a container
- * of the image would see, without device nodes where this user may not make them; a folder's files
- * belong to the caller, as docker's. The same image gives the same bytes.
+ * Forms.  OCI: an image layout (OCI image spec, image-layout.md) as a tar, or as a folder; several
+ * names are several entries of its index.  DOCKER: the same tar with a manifest.json, as `docker
+ * save` writes it; every `docker load` reads it.  TAR and LOCAL: the files that a container of the
+ * image would see, without device nodes where this user may not make them; a folder's files belong
+ * to the caller, as docker's.  The same image gives the same bytes.
  *
  * A file appears under its name when it is complete; before that it has none, or a temporary
  * name beside it.  A folder that exists is merged into: no symbolic link in it is followed.

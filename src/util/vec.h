@@ -1,7 +1,8 @@
 /* util/vec.h - growable arrays of any type, as macros.
  *
- *	struct { struct layer *ptr; size_t len, cap; } v = { 0 };   or   VEC(struct layer) v = { 0
- *}; vec_push(&v, layer); vec_foreach (l, &v) use(l);            // l is a pointer to the element
+ *	VEC(struct layer) v = { 0 };       a struct { struct layer *ptr; size_t len, cap; }
+ *	vec_push(&v, layer);
+ *	vec_foreach (l, &v) use(l);        l is a pointer to the element
  *	vec_free(&v);
  *
  * The array owns its storage, not what its elements point to.
