@@ -19,6 +19,7 @@ enum slot {
 	SLOT_TARGET, /* the target's key in that report */
 	SLOT_LAST,   /* of all builds; where an image came out, only its digest */
 	SLOT_IMAGE,  /* of an image */
+	SLOT_NAMED,  /* of a Dockerfile: the subject of its last build that had a name */
 };
 
 static struct digest slot_key(enum slot slot, const struct digest *of)
@@ -33,22 +34,28 @@ static struct digest slot_key(enum slot slot, const struct digest *of)
 
 static const struct digest all; /* what SLOT_LAST is of */
 
-/* What stays the same from build to build. */
-static struct digest subject_of(const struct build_run *r)
+static struct digest subject_called(const struct build_run *r, const char *text)
 {
-	char platform[PLATFORM_TEXT_MAX], name[REFERENCE_TEXT_MAX];
-	struct cairn_err ignored;
-	struct reference ref;
+	char platform[PLATFORM_TEXT_MAX];
 	struct digest_fields f;
-	const char *text = r->path;
 
-	if (r->o->tags.len && reference_parse(str_of(r->o->tags.ptr[0]), &ref, &ignored) == 0)
-		text = reference_name(&ref, name);
 	digest_fields_begin(&f, "cairn.report.subject", 1);
 	digest_field_str(&f, "name", str_of(text));
 	digest_field_str(&f, "target", r->gopts.target);
 	digest_field_str(&f, "platform", str_of(platform_text(&r->gopts.platform, platform)));
 	return digest_fields_end(&f);
+}
+
+/* What stays the same from build to build. */
+static struct digest subject_of(const struct build_run *r)
+{
+	char name[REFERENCE_TEXT_MAX];
+	struct cairn_err ignored;
+	struct reference ref;
+
+	if (r->o->tags.len && reference_parse(str_of(r->o->tags.ptr[0]), &ref, &ignored) == 0)
+		return subject_called(r, reference_name(&ref, name));
+	return subject_called(r, r->path);
 }
 
 static int put(struct store *s, const struct digest *key, str payload, struct cairn_err *err)
@@ -66,6 +73,20 @@ static int put_digest(struct store *s, enum slot slot, const struct digest *of,
 	struct digest key = slot_key(slot, of);
 
 	return put(s, &key, str_n((const char *)d->b, DIGEST_LEN), err);
+}
+
+static int find_digest(struct store *s, enum slot slot, const struct digest *of, struct digest *ret,
+                       bool *ret_found, struct cairn_err *err)
+{
+	struct digest key = slot_key(slot, of);
+	struct store_found f = { 0 };
+
+	TRY(store_records_find(s, &key, 1, &f, err));
+	*ret_found = f.found && f.len == DIGEST_LEN;
+	if (*ret_found)
+		memcpy(ret->b, f.payload, DIGEST_LEN);
+	store_found_done(&f);
+	return 0;
 }
 
 static int put_report(struct store *s, enum slot slot, const struct digest *of,
@@ -222,6 +243,24 @@ static void put_elsewhere(struct build_run *r, const struct digest *subject,
 	}
 }
 
+/* A build without a name is compared with the last one of its Dockerfile, whatever that was
+ * called. */
+static int find_named(struct build_run *r, struct report **best, struct cairn_err *err)
+{
+	struct digest file = subject_called(r, r->path), named;
+	struct report *rep = NULL;
+	bool found = false;
+
+	if (r->o->tags.len)
+		return 0;
+	TRY(find_digest(r->store, SLOT_NAMED, &file, &named, &found, err));
+	if (found)
+		TRY(find_report(r->store, SLOT_PARTS, &named, r->a, &rep, err));
+	if (rep && (!*best || rep->time > (*best)->time))
+		*best = rep;
+	return 0;
+}
+
 /* With parts, and what they say about the build before. Hits have nothing to say: nobody is asked.
  */
 static int compare(struct build_run *r, const struct digest *subject, bool hits, struct report *rep,
@@ -230,6 +269,7 @@ static int compare(struct build_run *r, const struct digest *subject, bool hits,
 	struct report *before = NULL;
 
 	TRY(find_report(r->store, SLOT_PARTS, subject, r->a, &before, err));
+	TRY(find_named(r, &before, err));
 	if (!hits && interrupt_cause(r->interrupt) == INTERRUPT_NONE)
 		find_elsewhere(r, subject, &before);
 	if (before)
@@ -261,12 +301,11 @@ static bool all_hits(const struct report *r)
 static int is_current(struct store *s, const struct digest *subject, const struct digest *target,
                       bool *ret, struct cairn_err *err)
 {
-	struct digest key = slot_key(SLOT_TARGET, subject);
-	struct store_found f = { 0 };
+	struct digest current;
+	bool found = false;
 
-	TRY(store_records_find(s, &key, 1, &f, err));
-	*ret = f.found && f.len == DIGEST_LEN && memcmp(f.payload, target->b, DIGEST_LEN) == 0;
-	store_found_done(&f);
+	TRY(find_digest(s, SLOT_TARGET, subject, &current, &found, err));
+	*ret = found && digest_eq(&current, target);
 	return 0;
 }
 
@@ -274,6 +313,13 @@ static void drop_parts(struct report *r)
 {
 	for (size_t i = 0; i < r->n_steps; i++)
 		r->steps[i].n_parts = 0;
+}
+
+static int put_named(struct build_run *r, const struct digest *subject, struct cairn_err *err)
+{
+	struct digest file = subject_called(r, r->path);
+
+	return r->o->tags.len ? put_digest(r->store, SLOT_NAMED, &file, subject, err) : 0;
 }
 
 /* Only a build that changed something is worth naming what its keys are made of. */
@@ -294,6 +340,7 @@ int build_report_keep(struct build_run *r, const struct engine_image *image, str
 		TRY(compare(r, &subject, hits, &rep, err));
 		TRY(put_report(r->store, SLOT_PARTS, &subject, &rep, err));
 		TRY(put_digest(r->store, SLOT_TARGET, &subject, &target, err));
+		TRY(put_named(r, &subject, err));
 		if (!hits && interrupt_cause(r->interrupt) == INTERRUPT_NONE)
 			put_elsewhere(r, &subject, &rep);
 		drop_parts(&rep);
@@ -370,6 +417,18 @@ static void print_sum(const struct report *r, FILE *out)
 	(void)fputc('\n', out);
 }
 
+/* Nobody who plans a build without a name can know what others called it. */
+static bool lacks_name(const struct report *r)
+{
+	if (r->n_names)
+		return false;
+	for (size_t i = 0; i < r->n_steps; i++)
+		if (r->steps[i].result == REPORT_WOULD && r->steps[i].n_reasons &&
+		    r->steps[i].reasons[0].kind == REPORT_FIRST)
+			return true;
+	return false;
+}
+
 static void print_head(const struct report *r, FILE *out)
 {
 	char ago[32];
@@ -388,6 +447,10 @@ void build_report_print(const struct report *r, bool color, FILE *out)
 		print_reasons(&r->steps[i], out);
 	}
 	print_sum(r, out);
+	if (lacks_name(r))
+		(void)fputs("builds are compared with those of the same name: give -t NAME as "
+		            "they do\n",
+		            out);
 }
 
 void build_report_json(const struct report *r, FILE *out)

@@ -17,7 +17,8 @@ void build_report_ask(struct build_run *r);
 /* Put the report of a build that ended into the store, and begin to tell the caches that are
  * written, if a step ran: as the last one of all, as that of its
  * image, and as what the next build of the same subject is compared with. A subject is the first
- * name the image gets, without its tag (else the Dockerfile's path), with target and platform.
+ * name the image gets, without its tag (else the Dockerfile's path), with target and platform. On
+ * this machine a build without a name is also compared with those of its Dockerfile that have one.
  * Nothing happens in a read-only store.
  *
  * image  NULL: the build failed */

@@ -101,8 +101,9 @@ const struct cli_cmd cmd_explain = {
 		"evicted, or that the step was never built.\n"
 		"\n"
 		"Reasons come from comparing with the build before: of the same image name (without its tag), "
-		"target and platform; without a name, of the same Dockerfile. Values of variables are not "
-		"kept, only digests that tell whether they changed.",
+		"target and platform. Without a name it is the last build of the same Dockerfile: on this "
+		"machine whatever it was called, elsewhere one that had no name either. Values of variables "
+		"are not kept, only digests that tell whether they changed.",
 	.args = "[OPTIONS] [IMAGE | --last | --dry-run PATH]",
 	.min_args = 0,
 	.max_args = 1,

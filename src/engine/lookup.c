@@ -356,6 +356,22 @@ int lookup_import(struct step *s, const struct record *r, const char *from, stru
 	return 0;
 }
 
+void lookup_keep(struct engine_build *b)
+{
+	for (size_t i = 0; i < b->n; i++) {
+		struct step *s = &b->steps[i];
+		struct cairn_err ignored;
+		bool here = false;
+
+		if (s->node->kind != GRAPH_BASE && usable(s) && s->found_from &&
+		    supply_ready(b->opts->supply, &s->found->chain, SUPPLY_FILES, NULL, &here,
+		                 &ignored) == 0 &&
+		    here)
+			(void)put(s, &s->def_key, STORE_RECORD_DEFINITION, s->found, NULL,
+			          &ignored);
+	}
+}
+
 int lookup_again(struct step *s, bool *ret_hit, struct cairn_err *err)
 {
 	const struct record *r = NULL;

@@ -123,8 +123,10 @@ int result_image(struct engine_build *b, struct engine_image *ret, struct cairn_
 	im.n_base_history = base_of(b->opts->graph->target)->base.config->n_history;
 	if (!b->opts->unregistered)
 		TRY(engine_image_register(b->opts->store, &im, err));
-	if (b->opts->supply && !store_read_only(b->opts->store))
+	if (b->opts->supply && !store_read_only(b->opts->store)) {
 		supply_keep_places(b->opts->supply, im.chain);
+		lookup_keep(b);
+	}
 	*ret = im;
 	return 0;
 }

@@ -183,6 +183,11 @@ int lookup_again(struct step *s, bool *ret_hit, struct cairn_err *err);
 int lookup_publish(struct step *s, const struct chain_layer *layer, int64_t created,
                    struct cairn_err *err);
 
+/* What caches had for the steps of a build that is done goes into the store, as far as the files of
+ * its layers are here: the next build finds it when it asks no cache. Best effort. Needs
+ * opts->supply. */
+void lookup_keep(struct engine_build *b);
+
 /* While planning: does what was found for the step's definition key serve? */
 bool lookup_usable(const struct step *s);
 /* While planning: a result made elsewhere is the step's, unless it contradicts. from: where that

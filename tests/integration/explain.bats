@@ -134,6 +134,21 @@ db.commit()' "$CAIRN_HOME/db.sqlite"
 	[ "$(image_id app)" = "$id" ]
 }
 
+@test "a build without a name is compared with those of its Dockerfile" {
+	again
+	echo two >"$CTX/src/a.c"
+	explained --dry-run "$CTX"
+	[ "$(reasons 'COPY src')" = "src/a.c changed" ]
+	[[ $output != *"give -t"* ]]
+	export CAIRN_HOME=$BATS_TEST_TMPDIR/empty
+	import_base
+	explained --dry-run "$CTX"
+	[ "$(reasons 'COPY src')" = "never built: no earlier build is known, here or to the caches asked" ]
+	[ "$(tail -n 1 <<<"$output")" = "builds are compared with those of the same name: give -t NAME as they do" ]
+	explained --dry-run -t app "$CTX"
+	[[ $output != *"give -t"* ]]
+}
+
 @test "--json: values of variables are not in it" {
 	again --build-arg V=topsecret
 	explained --json

@@ -211,6 +211,25 @@ cache_blobs() { # FIND-OPTION...
 	done
 }
 
+@test "an image that came from a cache is a hit without that cache, and so is what it stands on" {
+	on first "${DIR[@]}"
+	on second "${DIR[@]}" -t x
+	on second -t x
+	[ "$(image_of second)" = "$(image_of first)" ]
+	[ "$(grep -c '#[0-9]* CACHED' <<<"$output")" = 10 ]
+	echo new >"$CTX/c.txt"
+	on second -t x
+	[ "$(grep -c '#[0-9]* DONE' <<<"$output")" = 1 ]
+}
+
+@test "what a cache had whose layers stay there is asked for again" {
+	on first "${CACHE[@]}" --push -t "$REG/img:1"
+	on second "${CACHE[@]}" --push -t "$REG/img:1"
+	on second "${CACHE[@]}" --push -t "$REG/img:1"
+	[ "$(unpacked)" = 0 ]
+	[ "$(grep -c "CACHED from $REG/cache" <<<"$output")" = 10 ]
+}
+
 @test "a build again on the same runner, without its cache" {
 	on first "${CACHE[@]}"
 	on second "${CACHE[@]}" --push -t "$REG/img:1"
