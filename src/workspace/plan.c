@@ -187,6 +187,8 @@ static void judge(struct plan *p, struct plan_image *i, const struct plan_input 
 	if (parent)
 		i->why = str_of(
 			arena_printf(p->arena, "image '%.*s' is built", STR(parent->image->name)));
+	else if (i->known.gone.len)
+		i->why = i->known.gone;
 	else
 		set_why(p, i, "no build of this input is known");
 }

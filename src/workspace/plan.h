@@ -35,6 +35,7 @@ struct plan_known {
 	str where;              /* who knew: "the store", or a remote's name */
 	int64_t time;           /* ns since 1970, of the build */
 	str commit;             /* git commit it was built from; "" = not known */
+	str gone; /* it was built, but the image cannot be had: why. Then nothing else is set */
 };
 
 /* A step as it would go. */

@@ -132,8 +132,11 @@ static int drop_gone(const struct plan_opts *o, struct plan_known *k, struct cai
 	if (o->store)
 		TRY(store_image_find(o->store, &k->config, &image, &found, err));
 	store_image_done(&image);
-	if (!found || o->pushed)
-		*k = (struct plan_known){ .where = S("") };
+	if (!found)
+		*k = (struct plan_known){ .gone = S("built before, but never pushed, and not on "
+			                            "this machine") };
+	else if (o->pushed)
+		*k = (struct plan_known){ .gone = S("built before, but never pushed") };
 	return 0;
 }
 

@@ -20,9 +20,9 @@ void plan_known_encode(const struct plan_known *k, struct strbuf *out);
 /* Parse; texts live in `a`. Fails with CAIRN_E_DIGEST when it is damaged or of another version. */
 int plan_known_decode(str text, struct arena *a, struct plan_known *ret, struct cairn_err *err);
 
-/* What is known of n input keys, ret[i].time being 0 when nothing is: the store is asked, then the
- * remotes for what it does not know, many at once. A remote that fails knows nothing; *ret_warning
- * (in `a`, or "") says so. */
+/* What is known of n input keys, ret[i].time being 0 when nothing of use is: the store is asked,
+ * then the remotes for what it does not know, many at once. A remote that fails knows nothing;
+ * *ret_warning (in `a`, or "") says so. */
 int plan_state_find(const struct plan_opts *o, const struct digest *keys, size_t n, struct arena *a,
                     struct plan_known *ret, str *ret_warning, struct cairn_err *err);
 

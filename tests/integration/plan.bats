@@ -85,8 +85,11 @@ up() {
 	up
 	CAIRN_HOME=$BATS_TEST_TMPDIR/other
 	[ "$(verdicts)" = "app=build base=build" ]
+	[ "$("$CAIRN" plan --json | jq -r '.images[] | select(.name == "base").why')" = \
+		"built before, but never pushed, and not on this machine" ]
 	up
 	[ "$(verdicts)" = "app=skip base=skip" ]
+	[ "$("$CAIRN" plan --json --pushed base | jq -r '.images[].why')" = "built before, but never pushed" ]
 }
 
 @test "an image that fails stops what stands on it, and nothing else" {
