@@ -5,18 +5,26 @@
 
 #define KEYS_MAX 64 /* of one object; more is a bug */
 
+/* What is meant is said when it is near, else what there is. */
 static int fail_unknown(const struct conf_reader *r, const struct conf_object *o,
                         const struct conf_pair *p, struct cairn_err *err)
 {
 	const char *names[KEYS_MAX + 1], *near;
+	cleanup_strbuf struct strbuf known;
 	size_t n = 0;
 
-	for (const struct conf_field *f = o->fields; f->key && n < KEYS_MAX; f++)
+	strbuf_init(&known, sizeof(err->msg));
+	for (const struct conf_field *f = o->fields; f->key && n < KEYS_MAX; f++) {
+		strbuf_printf(&known, "%s%s", n ? ", " : "", f->key);
 		names[n++] = f->key;
+	}
 	names[n] = NULL;
 	near = str_suggest(p->key, names);
-	return conf_fail(r, p, err, "unknown key '%.*s'%s%s%s", STR(p->key),
-	                 near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+	if (near)
+		return conf_fail(r, p, err, "unknown key '%.*s'; did you mean '%s'?", STR(p->key),
+		                 near);
+	return conf_fail(r, p, err, "unknown key '%.*s'; known here: %.*s", STR(p->key),
+	                 STR(strbuf_view(&known)));
 }
 
 /* --- values ------------------------------------------------------------------- */

@@ -129,7 +129,7 @@ void test_config__mistakes(void **state)
 	static const struct bad bad[] = {
 		{ "cahce: x\n", 1, 1, "unknown key 'cahce'; did you mean 'cache'?" },
 		{ "\n\nbase:\n  regsitry: a.b/c\n", 4, 3, "did you mean 'registry'?" },
-		{ "wholly_new: 1\n", 1, 1, "unknown key 'wholly_new'" },
+		{ "wholly_new: 1\n", 1, 1, "unknown key 'wholly_new'; known here: version, " },
 		{ "- a\n", 1, 1, "expected a mapping of keys, not a list" },
 		{ "text\n", 1, 1, "expected a mapping of keys, not text" },
 		{ "version: 2\n", 1, 10, "version: expected a number from 1 to 1, not '2'" },
@@ -176,7 +176,7 @@ void test_config__mistakes(void **state)
 		{ "images: {a: {matrix: {v: []}}}\n", 1, 26, "the list is empty" },
 		{ "images: {a: {matrix: {v: }}}\n", 1, 23, "has no values" },
 		{ "images: {a: {deadline: soon}}\n", 1, 24, "expected a time like" },
-		{ "defaults: {context: x}\n", 1, 12, "unknown key 'context'" },
+		{ "defaults: {context: x}\n", 1, 12, "unknown key 'context'; did you mean 'contexts'?" },
 		{ "groups: {g: {a: b}}\n", 1, 13, "expected a text or a list" },
 		{ "a: [[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]\n", 1, 19, "more than 16" },
 	};
