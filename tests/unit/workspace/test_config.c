@@ -176,7 +176,8 @@ void test_config__mistakes(void **state)
 		{ "images: {a: {matrix: {v: []}}}\n", 1, 26, "the list is empty" },
 		{ "images: {a: {matrix: {v: }}}\n", 1, 23, "has no values" },
 		{ "images: {a: {deadline: soon}}\n", 1, 24, "expected a time like" },
-		{ "defaults: {context: x}\n", 1, 12, "unknown key 'context'; did you mean 'contexts'?" },
+		{ "defaults: {context: x}\n", 1, 12,
+		  "unknown key 'context'; did you mean 'contexts'?" },
 		{ "groups: {g: {a: b}}\n", 1, 13, "expected a text or a list" },
 		{ "a: [[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]\n", 1, 19, "more than 16" },
 	};
