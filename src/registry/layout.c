@@ -1,6 +1,7 @@
 #include "layout.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,6 +18,8 @@
 struct layout {
 	char *path;
 	int dirfd;
+	bool begun; /* here: there was none */
+	char *made; /* path of the folder, when it was made here; owned */
 };
 
 struct blob_path {
@@ -54,14 +57,28 @@ static bool is_empty(const struct layout *l)
 	return empty;
 }
 
-static int begin(const struct layout *l, struct cairn_err *err)
+static int begin(struct layout *l, struct cairn_err *err)
 {
 	if (!has(l, MARK) && !is_empty(l))
 		return cairn_fail(err, CAIRN_E_EXISTS,
 		                  "'%s' holds other things and is no OCI layout; give a new folder",
 		                  l->path);
+	l->begun = !has(l, MARK);
 	TRY(fs_mkdir_p(l->dirfd, "blobs/sha256", 0777, err));
-	return has(l, MARK) ? 0 : fs_write_file(l->dirfd, MARK, S(MARK_BYTES), 0666, err);
+	return l->begun ? fs_write_file(l->dirfd, MARK, S(MARK_BYTES), 0666, err) : 0;
+}
+
+/* One that was begun here and came to nothing leaves nothing. With blobs in it the next copy goes
+ * on from there. */
+static void undo(const struct layout *l)
+{
+	if (!l->begun || has(l, INDEX) ||
+	    (unlinkat(l->dirfd, "blobs/sha256", AT_REMOVEDIR) < 0 && errno != ENOENT))
+		return;
+	(void)unlinkat(l->dirfd, "blobs", AT_REMOVEDIR);
+	(void)unlinkat(l->dirfd, MARK, 0);
+	if (l->made)
+		(void)rmdir(l->made);
 }
 
 int layout_open(const char *path, bool make, struct layout **ret, struct cairn_err *err)
@@ -70,6 +87,8 @@ int layout_open(const char *path, bool make, struct layout **ret, struct cairn_e
 
 	l->dirfd = -1;
 	l->path = xstrdup(path);
+	if (make && access(path, F_OK) < 0)
+		l->made = xstrdup(path);
 	if (make)
 		TRY(fs_mkdir_p(AT_FDCWD, path, 0777, err));
 	TRY(fs_open_dir(AT_FDCWD, path, &l->dirfd, err));
@@ -92,7 +111,9 @@ void layout_free(struct layout *l)
 {
 	if (!l)
 		return;
+	undo(l);
 	fs_close_p_(&l->dirfd);
+	free(l->made);
 	free(l->path);
 	free(l);
 }

@@ -16,7 +16,8 @@
 
 struct layout;
 
-/* make: the folder is to be written: it is made where there is none.
+/* make: the folder is to be written: it is made where there is none, and a layout begun where it is
+ * empty. That is undone by layout_free() when neither a blob nor a tag came.
  * Fails with CAIRN_E_NOT_FOUND, CAIRN_E_SYNTAX (a folder that is no layout), CAIRN_E_EXISTS (to be
  * written, and full of other things), CAIRN_E_SYSTEM. */
 int layout_open(const char *path, bool make, struct layout **ret, struct cairn_err *err);

@@ -405,6 +405,11 @@ make_built() {
 	fails 4 copy oci:out:nix "$REG/x"
 	fails 10 copy "$REG/base:two" "oci:$BATS_TEST_TMPDIR"
 	fails 3 copy "oci:$CTX" "$REG/x"
+	fails 4 copy "$REG/nothing:1" oci:new # what came to nothing leaves nothing
+	[ ! -e new ]
+	mkdir new
+	fails 4 copy "$REG/nothing:1" oci:new
+	[ -z "$(ls -A new)" ]
 }
 
 @test "an OCI layout that lies is not copied" {
